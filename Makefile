@@ -1,0 +1,56 @@
+# `make run` needs nothing but Python >= 3.11 with its venv module; `make test` installs what the tests need.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+             --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-faults check demo bench lock clean
+
+help:            ## what can be made
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
+
+$(BIN)/python:
+	@$(PYTHON) deploy/preflight.py
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "installing the locked dependencies into $(VENV) (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "installing what the tests need into $(VENV) (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.runtime                ## make .venv with all that `make run` needs
+
+run: setup                             ## serve on http://127.0.0.1:4700
+	@exec $(BIN)/tailrace serve
+
+test: $(VENV)/.dev check               ## lint, types and every test but the heavy sets
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-faults: $(VENV)/.dev              ## 200 x kill -9 and the other slow faults (minutes)
+	@$(BIN)/python -m pytest -m heavy tests/faults
+
+check: $(VENV)/.dev                    ## ruff and mypy
+	@$(BIN)/ruff check proxy exporters tests deploy
+	@$(BIN)/ruff format --check -q proxy exporters tests deploy
+	@$(BIN)/mypy
+
+demo: $(VENV)/.dev                     ## real dialogues through the proxy: log, chains, export, verify
+	@$(BIN)/python tests/demo.py
+
+bench: $(VENV)/.dev                    ## the numbers of BENCHMARKS.md
+	@$(BIN)/python -m tests.bench
+
+lock: $(VENV)/.dev                     ## resolve the two lock files anew, hashes included
+	@$(UV_COMPILE) --group build -o requirements.lock
+	@$(UV_COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+
+clean:                                 ## remove what make made; never the data folder
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis demo-out bench-out

@@ -1,0 +1,31 @@
+"""Says in one line, with the name of the package, what `make setup` would otherwise fail on.
+
+Runs under whatever `python3` the system has: standard library only, and syntax that old versions parse.
+"""
+
+import importlib.util
+import sys
+
+MINIMUM = (3, 11)
+
+
+def missing() -> str:
+    """The complaint, or an empty string when a virtual environment can be made."""
+    if sys.version_info[:2] < MINIMUM:
+        found = ".".join(str(part) for part in sys.version_info[:3])
+        return (
+            "Tailrace needs Python 3.11 or newer; this is " + found + ". "
+            "Install one (Debian and Ubuntu: apt install python3.11 python3.11-venv) "
+            "and run: make run PYTHON=python3.11"
+        )
+    if importlib.util.find_spec("ensurepip") is None:
+        name = "python{}.{}-venv".format(*sys.version_info[:2])
+        return "Python's venv module is incomplete here. Install it: apt install " + name + " (or python3-venv)"
+    return ""
+
+
+if __name__ == "__main__":
+    complaint = missing()
+    if complaint:
+        sys.stderr.write(complaint + "\n")
+        sys.exit(2)

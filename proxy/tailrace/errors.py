@@ -1,0 +1,149 @@
+"""Every error Tailrace raises, and how each becomes an HTTP answer or an exit code. The one place for both.
+
+    TailraceError
+    ├── UserError               the command or its input is wrong: one line, exit code 2
+    │   ├── SettingsError       a TOML file or an environment variable
+    │   ├── QueryError          a `where` expression
+    │   └── RecipeError         an export recipe
+    ├── WorkFailed              the command was right and could not be carried out: one line, exit code 1
+    └── CallError               a call through the relay that ends in an error answer
+        ├── Refused             by us, before any provider was called
+        ├── LogUnavailable      the journal cannot keep this completion
+        └── ProviderFailed      the provider could not be reached, or did not answer as HTTP asks
+            ├── ProviderTimeout
+            └── ProviderTruncated
+
+A foreign exception becomes one of these at the boundary by which it enters (`raise … from exc`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+
+
+class Code(StrEnum):
+    """The closed list of error codes; the prefix says whose fault it is."""
+
+    INVALID_JSON = "caller_invalid_json"
+    INVALID_REQUEST = "caller_invalid_request"
+    BODY_TOO_LARGE = "caller_body_too_large"
+    UNSUPPORTED_ENCODING = "caller_unsupported_encoding"
+    UNKNOWN_MODEL = "caller_unknown_model"
+    UNKNOWN_PATH = "caller_unknown_path"
+    METHOD_NOT_ALLOWED = "caller_method_not_allowed"
+    SLOW_BODY = "caller_slow_body"
+    OVERLOADED = "policy_overloaded"
+    DRAINING = "policy_draining"
+    PROVIDER_UNREACHABLE = "provider_unreachable"
+    PROVIDER_TIMEOUT = "provider_timeout"
+    PROVIDER_TRUNCATED = "provider_truncated"
+    PROVIDER_PROTOCOL = "provider_protocol"
+    PROVIDER_STATUS = "provider_status"
+    PROVIDER_TOO_LARGE = "provider_too_large"
+    LOG_UNAVAILABLE = "tailrace_log_unavailable"
+    INTERNAL = "tailrace_internal"
+
+
+class TailraceError(Exception):
+    """Root of the tree."""
+
+
+class UserError(TailraceError):
+    """The call was wrong. `str(error)` is one line: the place, what was expected, what to do. Exit code 2."""
+
+
+class SettingsError(UserError):
+    """A setting is unknown, missing or of the wrong kind."""
+
+
+class QueryError(UserError):
+    """A `where` expression is wrong; the text says at which column (counted from 1)."""
+
+
+class RecipeError(UserError):
+    """An export recipe is wrong."""
+
+
+class WorkFailed(TailraceError):
+    """The call was right and the work failed. Exit code 1."""
+
+
+class CallError(TailraceError):
+    """A call through the relay that ends in an error answer of ours.
+
+    `message` is for the client: it names no path, no secret, no other tenant.
+    """
+
+    def __init__(self, code: Code, message: str, *, status: int, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class Refused(CallError):
+    """Refused by us before any provider was called."""
+
+
+class LogUnavailable(CallError):
+    """The journal is at its cap, or the disk failed: what cannot be kept is not served."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(Code.LOG_UNAVAILABLE, message, status=503, retry_after_s=retry_after_s)
+
+
+class ProviderFailed(CallError):
+    """The provider could not be reached or broke the protocol."""
+
+    def __init__(self, code: Code, message: str, *, status: int = 502) -> None:
+        super().__init__(code, message, status=status)
+
+
+class ProviderTimeout(ProviderFailed):
+    """One of the four clocks ran out: connect, first byte, idle, total."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.PROVIDER_TIMEOUT, message, status=504)
+
+
+class ProviderTruncated(ProviderFailed):
+    """The connection ended before the answer did."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.PROVIDER_TRUNCATED, message)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """An HTTP error answer, ready to send."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+_TYPES = {"caller": "invalid_request_error", "policy": "rate_limit_error", "provider": "api_error", "tailrace": "api_error"}
+
+
+def error_body(code: str, message: str, *, param: str | None = None) -> bytes:
+    """An error in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
+    kind = _TYPES[code.partition("_")[0]]
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def error_answer(error: CallError) -> ErrorAnswer:
+    """How `error` is told to a client that has not been answered yet."""
+    headers = [(b"content-type", b"application/json")]
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    if isinstance(error, ProviderFailed) and error.code != Code.PROVIDER_UNREACHABLE:
+        # The provider may have acted, and billed: SDKs retry 5xx by themselves unless told not to.
+        headers.append((b"x-should-retry", b"false"))
+    return ErrorAnswer(error.status, tuple(headers), error_body(error.code, error.message))
+
+
+def error_event(error: CallError) -> bytes:
+    """How `error` is told inside a stream: an SSE event, and never a `[DONE]` after it."""
+    return b"data: " + error_body(error.code, error.message) + b"\n\n"

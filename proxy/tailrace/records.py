@@ -1,0 +1,193 @@
+"""What the parts of Tailrace pass to each other: values, closed word lists and ids. No I/O, no clock, no randomness.
+
+The words here are the words of the store, of the query language and of the docs. A word that is stored is never
+renamed; a test asserts that each stands in the documentation.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+Json = Any
+"""What orjson.loads returns: dict, list, str, int, float, bool or None. `Any` stands only here, at the JSON edge."""
+
+DEFAULT_PROJECT: Final = "default"
+"""The project of every call while no Tailrace keys exist."""
+
+
+class Status(StrEnum):
+    """How a completion ended, seen from the client. One word a row."""
+
+    OK = "ok"  # the whole answer was sent, a model's refusal included
+    CLIENT_CLOSED = "client_closed"  # the client left before the end
+    PROVIDER_ERROR = "provider_error"  # an error status, or an error inside a stream
+    PROVIDER_TIMEOUT = "provider_timeout"  # one of the clocks ran out
+    PROVIDER_TRUNCATED = "provider_truncated"  # the answer stopped before its end
+    REFUSED = "refused"  # by Tailrace, before any provider was called
+    INTERRUPTED = "interrupted"  # the relay died during the call
+    TAILRACE_ERROR = "tailrace_error"  # our own fault
+
+
+class UsageSource(StrEnum):
+    """Where token counts come from."""
+
+    PROVIDER = "provider"
+    PARTIAL = "partial"  # the provider's, of an answer that did not end
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
+class Origin(StrEnum):
+    """On whose behalf a completion was made. Queries, recipes and classifiers see `app` unless told otherwise."""
+
+    APP = "app"
+    CLASSIFIER = "classifier"
+    EXPERIMENT = "experiment"
+    EXPORT = "export"
+    SHADOW = "shadow"
+    REPLAY = "replay"
+
+
+class LinkKind(StrEnum):
+    """How the link from a completion to its parent was made."""
+
+    EXACT = "exact"  # the client named the parent (`previous_response_id`)
+    SESSION = "session"  # same conversation so far, same session or user
+    INFERRED = "inferred"  # same conversation so far, and only one completion has it
+    AMBIGUOUS = "ambiguous"  # same conversation so far, several completions have it; the likeliest was taken
+
+
+class Relation(StrEnum):
+    """What a completion is to the chain it stands in."""
+
+    START = "start"  # no recorded answer in its request
+    CONTINUE = "continue"  # the first continuation of its parent
+    BRANCH = "branch"  # a further continuation of the same parent, with other words
+    RETRY = "retry"  # the same prompt after the same parent again
+
+
+class Endpoint(StrEnum):
+    """The parsed endpoints; what else passes through is `other`."""
+
+    CHAT = "chat.completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts by kind; None is unknown, never 0."""
+
+    source: UsageSource = UsageSource.NONE
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None  # of the input
+    reasoning_tokens: int | None = None  # of the output
+    audio_tokens: int | None = None  # of both
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of one provider. A completion has one for each try; `n` counts from 1."""
+
+    n: int
+    at_us: int  # Unix time, microseconds
+    provider: str
+    model: str  # as sent to the provider
+    outcome: str  # a Status word, or `unknown` where the relay died during the call
+    http_status: int | None = None
+    error: str | None = None  # an error code of `errors.Code`
+    duration_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The START record's header: what is known before the provider is called. The body beside it is the client's."""
+
+    at_us: int  # Unix time, microseconds
+    project: str
+    endpoint: str
+    provider: str  # of the first attempt
+    model: str  # as the client asked for it
+    sent_model: str  # as sent to the provider at the first attempt
+    stream: bool
+    step: int  # assistant turns once this call has answered, so 1 for a first turn
+    origin: str = Origin.APP
+    key: str | None = None  # id of the client's Tailrace key, or a keyed hash of the provider key it brought
+    session: str | None = None
+    user: str | None = None
+    tags: dict[str, str] | None = None
+    config: str | None = None  # hash of the settings in force
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The ATTEMPT record's header: attempt `n` >= 2 begins; `previous` says how the one before it ended."""
+
+    n: int
+    at_us: int
+    provider: str
+    model: str
+    previous: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The END record's header. The body beside it is the rest of the answer's bytes, after all PART records."""
+
+    at_us: int
+    status: str  # a Status word
+    last: Attempt | None  # how the last attempt ended; None where no provider was called
+    http_status: int | None  # what the client was answered
+    error: str | None = None  # an error code of `errors.Code`
+    content_type: str | None = None
+    content_encoding: str | None = None
+    provider_request_id: str | None = None
+    answer_bytes: int = 0  # of the provider's answer, all parts
+    first_byte_us: int | None = None  # from the request's arrival to the provider's first body byte
+    duration_us: int = 0
+    overhead_us: int | None = None  # duration without the time spent waiting for the provider or the client
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A completion as the journal gives it back: all its records in order, bodies joined."""
+
+    id: UUID
+    owner: str  # the relay worker's incarnation
+    stamp: int  # of the START record; orders completions over all workers
+    end_stamp: int | None  # of the END record; None where the relay died first
+    start: Start
+    request: bytes
+    retries: tuple[Retried, ...]
+    answer: bytes
+    end: End | None  # None: the relay died during the call
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A call that passed without being logged, or calls counted so, because the user chose `on_log_failure = "serve"`."""
+
+    at_us: int
+    owner: str
+    calls: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """Bytes of the journal, or a completion, that could not be filed; kept whole for a person to look at."""
+
+    at_us: int
+    where: str  # segment file and offset, or the step that failed
+    reason: str
+    raw: bytes
+    id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message as chains see it: role, text and tool calls, without what clients lose when they echo it."""
+
+    role: str
+    text: str
+    calls: tuple[tuple[str, str], ...] = field(default=())  # (tool name, canonical arguments)

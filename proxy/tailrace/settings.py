@@ -1,0 +1,187 @@
+"""The settings: frozen models, one per TOML table, each field with its default and one line of meaning.
+
+Owns the names a user types and nothing else; `settings_load.py` reads the file and the environment, resolves secrets
+and turns a mistake into one line. Sizes are bytes and accept "20 GiB"; times are seconds (`_s`) or milliseconds (`_ms`).
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+SIMULATED: Final = "sim"
+"""The provider of every model named `sim/…`: built in, needs no key, never leaves the process."""
+
+_UNITS: Final = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def parse_bytes(value: object) -> object:
+    """Bytes from "512 KiB", "20 GiB", "100MB" or a plain number; other values are left for pydantic to refuse."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError('a size such as 1048576, "512 KiB" or "20 GiB"')
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """A TOML table: frozen, and a key that is not a setting is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Server(Table):
+    """Where the proxy listens and what it accepts."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. There are no keys yet, so anything but loopback lets everyone in who can reach it."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 4700
+    """Port to listen on; 0 takes a free one, which the ready line names."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Relay processes. They share one listening socket."""
+    max_request_bytes: Bytes = 64 * 2**20
+    """Largest request body; a larger one is refused with 413 before it is parsed."""
+    body_timeout_s: Seconds = 30
+    """How long a client may pause while it sends its body."""
+    max_in_flight: Annotated[int, Field(ge=1)] = 4096
+    """Calls at once per worker; one more is refused with 503."""
+    drain_s: Annotated[float, Field(ge=0)] = 20
+    """On SIGTERM, how long running answers may go on before they are cut with an error event and logged so."""
+
+
+class Log(Table):
+    """What is kept, where, and how surely."""
+
+    data_dir: Path = Path("data")
+    """The folder of the journal, the store and its backups; made when missing, readable by its owner only."""
+    durability: Literal["power", "process"] = "power"
+    """`power`: an answer's last byte waits for a disk sync. `process`: for the kernel; survives any crash but the machine's."""
+    on_log_failure: Literal["refuse", "serve"] = "refuse"
+    """When the journal cannot keep a call: refuse it with 503, or serve it and count it as a gap."""
+    journal_max_bytes: Bytes = 2 * 2**30
+    """Most bytes the journal may hold before the writer has filed them; at the cap `on_log_failure` decides."""
+    segment_bytes: Bytes = 16 * 2**20
+    """Size of one journal segment, reserved on disk when it is opened."""
+    part_interval_s: Seconds = 1.0
+    """A running stream's text reaches the journal at least this often."""
+    part_bytes: Bytes = 64 * 2**10
+    """And whenever this much of it has come."""
+    commit_wait_s: Seconds = 5
+    """Longest wait of an answer's last byte for the journal; past it the answer is cut and the row says so."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of the process's own log on stderr (JSON lines)."""
+
+
+class Store(Table):
+    """Where completions are filed for queries and exports."""
+
+    url: Annotated[str, Field(pattern=r"^sqlite$")] = "sqlite"
+    """`sqlite`: a file in the data folder."""
+    ingest_interval_ms: Annotated[int, Field(ge=5, le=10_000)] = 50
+    """How often the writer looks for new records when it has none left."""
+    batch_rows: Annotated[int, Field(ge=1, le=5_000)] = 500
+    """Most completions filed in one transaction."""
+
+
+class Chains(Table):
+    """How calls are stitched into conversations."""
+
+    idle_s: Seconds = 7 * 86400
+    """A completion is no longer a candidate for continuation this long after its end."""
+
+
+class Timeouts(Table):
+    """The clocks of one call of a provider."""
+
+    connect_s: Seconds = 5
+    """To connect, TLS included."""
+    first_byte_s: Seconds = 120
+    """From the request's end to the first byte of the answer's head."""
+    idle_s: Seconds = 120
+    """Between two events of a stream (comments do not count), or two pieces of a body."""
+    ping_idle_s: Seconds = 300
+    """Between two events when the provider sends comments meanwhile."""
+    total_s: Seconds = 900
+    """The whole call."""
+
+
+class Provider(Table):
+    """A provider, or any server that speaks one of the dialects."""
+
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")]
+    """Up to and including the version: `https://api.openai.com/v1`."""
+    api_key: SecretStr | None = None
+    """`env:NAME`, `file:/path`, or `client` (the default): the caller's own key is passed on."""
+    dialect: Literal["openai"] = "openai"
+    """The wire it speaks."""
+    transport: Literal["pool", "httpx"] = "pool"
+    """`pool`: our HTTP/1.1 pool. `httpx`: httpx's own, which reads the system's proxy settings."""
+    http2: bool = False
+    """With `transport = "httpx"` only, and with the `h2` package installed."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Sent with each call, for instance an organisation. Values may be `env:NAME`."""
+    ca_file: Path | None = None
+    """Certificate authorities to trust instead of the system's."""
+    max_connections: Annotated[int, Field(ge=1)] = 1024
+    """Connections at once per worker; one call more waits for `connect_s`, then gets 503."""
+    keepalive_s: Seconds = 30
+    """An idle connection is closed after this long."""
+    max_answer_bytes: Bytes = 256 * 2**20
+    """A longer answer is cut, and the row says so."""
+    stream_usage: bool = True
+    """Ask for usage in streams where the client left it open, and take the extra chunk out again."""
+    timeout: Timeouts = Timeouts()
+    """The clocks; an alias may have its own."""
+
+
+class Target(Table):
+    """One provider's model behind an alias."""
+
+    provider: str
+    """A table under `[providers]`, or `sim`."""
+    model: str
+    """The model's name there."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Share of the conversations, relative to the other targets; a conversation stays with its target."""
+
+
+class ModelAlias(Table):
+    """A name a client may ask for."""
+
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    """Where its calls go."""
+    timeout: Timeouts | None = None
+    """Clocks of this alias instead of the provider's."""
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
+    """When the client leaves: stop the provider's call, or read it to its end (for usage) within `total_s`."""
+
+
+class Simulator(Table):
+    """The built-in simulated provider."""
+
+    enabled: bool = True
+    """Whether models named `sim/…` are answered."""
+    dialogues: Path | None = None
+    """A JSONL file of dialogues that `sim/replay` answers from; the packaged STAR subset when not set."""
+
+
+class Settings(Table):
+    """The whole configuration."""
+
+    server: Server = Server()
+    log: Log = Log()
+    store: Store = Store()
+    chains: Chains = Chains()
+    simulator: Simulator = Simulator()
+    default_provider: str = "openai"
+    """Where a model goes that is no alias and names no provider."""
+    providers: dict[str, Provider] = Field(default_factory=lambda: {"openai": Provider(base_url="https://api.openai.com/v1")})
+    """One table each. Without a file: OpenAI, with `OPENAI_API_KEY` or the caller's own key."""
+    models: dict[str, ModelAlias] = Field(default_factory=dict)
+    """Aliases."""
