@@ -102,7 +102,7 @@ class Timeouts(Table):
     connect_s: Seconds = 5
     """To connect, TLS included."""
     first_byte_s: Seconds = 120
-    """From the request's end to the first byte of the answer's head."""
+    """From the call's beginning to the first byte of the answer's head."""
     idle_s: Seconds = 120
     """Between two events of a stream (comments do not count), or two pieces of a body."""
     ping_idle_s: Seconds = 300
@@ -114,7 +114,7 @@ class Timeouts(Table):
 class Provider(Table):
     """A provider, or any server that speaks one of the dialects."""
 
-    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")]
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s@]+[^?#\s]*$")]
     """Up to and including the version: `https://api.openai.com/v1`."""
     api_key: SecretStr | None = None
     """`env:NAME`, `file:/path`, or `client` (the default): the caller's own key is passed on."""
@@ -124,8 +124,8 @@ class Provider(Table):
     """`pool`: our HTTP/1.1 pool. `httpx`: httpx's own, which reads the system's proxy settings."""
     http2: bool = False
     """With `transport = "httpx"` only, and with the `h2` package installed."""
-    headers: dict[str, str] = Field(default_factory=dict)
-    """Sent with each call, for instance an organisation. Values may be `env:NAME`."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Sent with each call, for instance an organisation. Values may be `env:NAME` or `file:/path`."""
     ca_file: Path | None = None
     """Certificate authorities to trust instead of the system's."""
     max_connections: Annotated[int, Field(ge=1)] = 1024
@@ -181,7 +181,9 @@ class Settings(Table):
     simulator: Simulator = Simulator()
     default_provider: str = "openai"
     """Where a model goes that is no alias and names no provider."""
-    providers: dict[str, Provider] = Field(default_factory=lambda: {"openai": Provider(base_url="https://api.openai.com/v1")})
+    providers: dict[str, Provider] = Field(
+        default_factory=lambda: {"openai": Provider(base_url="https://api.openai.com/v1")}
+    )
     """One table each. Without a file: OpenAI, with `OPENAI_API_KEY` or the caller's own key."""
     models: dict[str, ModelAlias] = Field(default_factory=dict)
     """Aliases."""
