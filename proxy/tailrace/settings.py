@@ -1,7 +1,8 @@
 """The settings: frozen models, one per TOML table, each field with its default and one line of meaning.
 
 Owns the names a user types and nothing else; `settings_load.py` reads the file and the environment, resolves secrets
-and turns a mistake into one line. Sizes are bytes and accept "20 GiB"; times are seconds (`_s`) or milliseconds (`_ms`).
+and turns a mistake into one line, `settings_checks.py` knows which settings contradict each other, `settings_doc.py`
+writes them down. Sizes are bytes and accept "20 GiB"; times are seconds (`_s`) or milliseconds (`_ms`).
 """
 
 import re
@@ -12,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 SIMULATED: Final = "sim"
 """The provider of every model named `sim/…`: built in, needs no key, never leaves the process."""
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
 
 _UNITS: Final = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -33,7 +36,7 @@ Seconds = Annotated[float, Field(gt=0)]
 class Table(BaseModel):
     """A TOML table: frozen, and a key that is not a setting is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Server(Table):
@@ -61,7 +64,7 @@ class Log(Table):
     data_dir: Path = Path("data")
     """The folder of the journal, the store and its backups; made when missing, readable by its owner only."""
     durability: Literal["power", "process"] = "power"
-    """`power`: an answer's last byte waits for a disk sync. `process`: for the kernel; survives any crash but the machine's."""
+    """What an answer's last byte waits for: a disk sync (`power`), or the kernel, which a power loss takes with it."""
     on_log_failure: Literal["refuse", "serve"] = "refuse"
     """When the journal cannot keep a call: refuse it with 503, or serve it and count it as a gap."""
     journal_max_bytes: Bytes = 2 * 2**30
@@ -181,9 +184,7 @@ class Settings(Table):
     simulator: Simulator = Simulator()
     default_provider: str = "openai"
     """Where a model goes that is no alias and names no provider."""
-    providers: dict[str, Provider] = Field(
-        default_factory=lambda: {"openai": Provider(base_url="https://api.openai.com/v1")}
-    )
+    providers: dict[str, Provider] = Field(default_factory=lambda: {"openai": Provider(base_url=OPENAI_URL)})
     """One table each. Without a file: OpenAI, with `OPENAI_API_KEY` or the caller's own key."""
     models: dict[str, ModelAlias] = Field(default_factory=dict)
     """Aliases."""
