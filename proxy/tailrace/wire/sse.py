@@ -1,0 +1,126 @@
+"""Server-sent events, as WHATWG HTML section 9.2.6 reads them: a line ends with LF, CR or CRLF, a blank line is an end.
+
+Owns: bytes in any chunking → events. Must not know what the events carry, and never holds more than a bounded event.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+BOM: Final = b"\xef\xbb\xbf"
+EVENT_LIMIT_BYTES: Final = 2**20
+"""A longer event is not looked into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its `event` field (empty where it has none) and its `data` lines, joined by LF."""
+
+    name: bytes
+    data: bytes
+
+
+def event_of(block: bytes) -> Event | None:
+    """The event in `block`, the bytes up to a blank line; None where it has no data: comments, `id`, `retry`."""
+    if block.startswith(b"data: ") and len(block.splitlines()) == 1:
+        return Event(b"", block[6:].rstrip(b"\r\n"))
+    name = b""
+    data: list[bytes] = []
+    for line in block.splitlines():  # of bytes: at LF, CR and CRLF, and at nothing else
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    return Event(name, b"\n".join(data)) if data else None
+
+
+def split(stream: bytes) -> tuple[list[Event], Event | None]:
+    """All events of a whole stream, and the one at its end that no blank line closed.
+
+    The standard drops that last one; a caller that wants the text so far may look at it.
+    """
+    blocks = _unix(stream.removeprefix(BOM)).split(b"\n\n")
+    rest = blocks.pop()
+    return _events(blocks), event_of(rest)
+
+
+class Splitter:
+    """The same, from chunks as they come.
+
+    An event above `limit` bytes is left out and counted in `skipped`.
+    """
+
+    __slots__ = ("_after_cr", "_kept", "_limit", "_parts", "_skipping", "_start", "skipped")
+
+    def __init__(self, limit: int = EVENT_LIMIT_BYTES) -> None:
+        self.skipped = 0
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._kept = 0
+        self._skipping = False
+        self._after_cr = False
+        self._start = True
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes."""
+        text = self._lines(chunk)
+        if not text:
+            return []
+        if self._start:
+            return self._feed_start(text)
+        joint = self._parts[-1][-1:] + text if self._parts else text
+        if b"\n\n" not in joint:
+            self._keep(text)
+            return []
+        blocks = b"".join((*self._parts, text)).split(b"\n\n")
+        rest = blocks.pop()
+        if self._skipping:
+            self._skipping = False
+            blocks[0] = b""
+        self._parts, self._kept = [], 0
+        self._keep(rest)
+        fit = [block for block in blocks if len(block) <= self._limit]
+        self.skipped += len(blocks) - len(fit)
+        return _events(fit)
+
+    def finish(self) -> Event | None:
+        """The event that the stream's end left without its blank line."""
+        return None if self._skipping else event_of(b"".join(self._parts))
+
+    def _lines(self, chunk: bytes) -> bytes:
+        """`chunk` with LF for each line end, also where a CRLF is split over chunks."""
+        if self._after_cr and chunk.startswith(b"\n"):
+            self._after_cr = False
+            chunk = chunk[1:]
+        if chunk:
+            self._after_cr = chunk.endswith(b"\r")
+        return _unix(chunk)
+
+    def _feed_start(self, text: bytes) -> list[Event]:
+        """Takes a byte order mark off the stream's first bytes, whatever chunks they come in."""
+        head = b"".join((*self._parts, text))
+        self._parts, self._kept = [], 0
+        if len(head) < len(BOM) and BOM.startswith(head):
+            self._parts = [head]
+            return []
+        self._start = False
+        rest = head.removeprefix(BOM)
+        return self.feed(rest) if rest else []
+
+    def _keep(self, text: bytes) -> None:
+        self._kept += len(text)
+        if self._kept <= self._limit and not self._skipping:
+            if text:
+                self._parts.append(text)
+        else:
+            self.skipped += not self._skipping
+            self._skipping = True
+            self._parts = [text[-1:]]  # whether the next line is blank
+
+
+def _unix(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
+
+
+def _events(blocks: list[bytes]) -> list[Event]:
+    return [event for block in blocks if (event := event_of(block)) is not None]
