@@ -1,0 +1,102 @@
+"""Every collector; the only importer of prometheus_client.
+
+Labels come from closed lists and from the settings' own names, so that no client can mint a series. In multi-process
+mode (`PROMETHEUS_MULTIPROC_DIR`, set and wiped by the supervisor) every process writes its counts into files there, and
+whichever worker is scraped answers for all.
+"""
+
+import os
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from tailrace.records import End
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+_SECONDS: Final = tuple(0.01 * 2**n for n in range(16))  # OpenTelemetry GenAI's buckets: 10 ms doubling to 327.68 s
+_OVERHEAD_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
+
+_requests = Counter("tailrace_requests", "Completions ended, by how.", ("endpoint", "provider", "status"))
+_refused = Counter("tailrace_refused", "Calls answered with an error of ours before a row was begun.", ("code",))
+_in_flight = Gauge("tailrace_requests_in_flight", "Calls running now.", multiprocess_mode="livesum")
+_duration = Histogram(
+    "gen_ai_client_operation_duration_seconds",
+    "From the request's arrival to its end.",
+    ("gen_ai_provider_name",),
+    buckets=_SECONDS,
+)
+_first_byte = Histogram(
+    "gen_ai_client_operation_time_to_first_chunk_seconds", "From the request's arrival to the provider's first byte.",
+    ("gen_ai_provider_name",), buckets=_SECONDS,
+)  # fmt: skip
+_overhead = Histogram(
+    "tailrace_overhead_seconds", "Of a call's duration, what was spent in the proxy itself.", buckets=_OVERHEAD_SECONDS
+)
+_unlogged = Counter("tailrace_gap_calls", "Calls, or ends of answers, that the log could not keep.")
+_journal_bytes = Gauge(
+    "tailrace_journal_bytes", "Bytes of this process's journal segments.", multiprocess_mode="livesum"
+)
+_journal_healthy = Gauge("tailrace_journal_healthy", "1 while the journal takes records.", multiprocess_mode="livemin")
+_ingested = Counter("tailrace_ingest_rows", "Completions filed in the store.")
+_dead_letters = Counter("tailrace_ingest_dead_letters", "Records set aside because they could not be filed.")
+_ingest_backlog = Gauge(
+    "tailrace_ingest_backlog_bytes", "Journal bytes that the writer has not filed yet.", multiprocess_mode="livemax"
+)
+
+
+def refused(code: str) -> None:
+    """A call was turned away before it had a row. `code` is one of `errors.Code`."""
+    _refused.labels(code).inc()
+
+
+def completed(endpoint: str, end: End) -> None:
+    """A completion ended."""
+    provider = end.last.provider if end.last else "none"
+    _requests.labels(endpoint, provider, end.status).inc()
+    _duration.labels(provider).observe(end.duration_us / 1e6)
+    if end.first_byte_us is not None:
+        _first_byte.labels(provider).observe(end.first_byte_us / 1e6)
+    if end.overhead_us is not None:
+        _overhead.observe(end.overhead_us / 1e6)
+
+
+def in_flight(calls: int) -> None:
+    """Calls running in this process now."""
+    _in_flight.set(calls)
+
+
+def unlogged() -> None:
+    """A call, or the end of an answer, was not kept."""
+    _unlogged.inc()
+
+
+def journal(size_bytes: int, *, healthy: bool) -> None:
+    """The state of this process's journal."""
+    _journal_bytes.set(size_bytes)
+    _journal_healthy.set(1 if healthy else 0)
+
+
+def ingested(rows: int, dead_letters: int, backlog_bytes: int) -> None:
+    """The writer filed a batch."""
+    _ingested.inc(rows)
+    _dead_letters.inc(dead_letters)
+    _ingest_backlog.set(backlog_bytes)
+
+
+def exposition() -> bytes:
+    """All collectors of all processes in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client leaves it unannotated
+    return generate_latest(registry)

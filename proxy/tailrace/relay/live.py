@@ -1,0 +1,142 @@
+"""What all calls of a relay process share. `Relay` lives as long as the process, `Live` as long as a configuration."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tailrace import metrics
+from tailrace.clock import Clock
+from tailrace.errors import Code, LogUnavailable, Refused
+from tailrace.ids import uuid7
+from tailrace.journal.journal import Journal
+from tailrace.records import Gap
+from tailrace.relay.callers import Callers
+from tailrace.relay.guard import Cause, Guard
+from tailrace.relay.outbound import Header
+from tailrace.settings import Settings
+from tailrace.upstream.client import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A provider as the relay uses it. `credential` None passes the caller's own key on."""
+
+    upstream: Upstream
+    headers: tuple[Header, ...]
+    credential: bytes | None
+    takes_callers_key: bool
+    stream_usage: bool
+    max_answer_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A configuration in force. A reload makes a new one; a running call keeps the one it began with."""
+
+    settings: Settings
+    connections: Mapping[str, Connection]
+    config_hash: str
+
+    async def aclose(self) -> None:
+        """Closes the providers' pools. Calls still running on them end as truncated."""
+        for connection in self.connections.values():
+            await connection.upstream.aclose()
+
+
+@dataclass(slots=True)
+class Relay:
+    """The state of one relay process."""
+
+    live: Live
+    journal: Journal
+    clock: Clock
+    owner: str
+    callers: Callers
+    tasks: asyncio.TaskGroup
+    calls: dict[Guard, Live] = field(default_factory=dict)
+    in_flight: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    draining: bool = False
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _gaps: dict[str, int] = field(default_factory=dict)
+
+    def admit(self) -> None:
+        """Lets one more call in.
+
+        Raises:
+            Refused: 503, the process is draining, or has as many calls as it may.
+        """
+        if self.draining:
+            raise Refused(Code.DRAINING, "The proxy is shutting down.", status=503, retry_after_s=5)
+        if self.in_flight >= self.live.settings.server.max_in_flight:
+            message = "Too many calls at once (server.max_in_flight)."
+            raise Refused(Code.OVERLOADED, message, status=503, retry_after_s=1)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Counts a call as in flight."""
+        self.in_flight += 1
+        self.idle.clear()
+        metrics.in_flight(self.in_flight)
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
+            metrics.in_flight(self.in_flight)
+
+    def missed(self, reason: str) -> None:
+        """A call went on without the log. The count reaches the journal as soon as it takes records again."""
+        self._gaps[reason] = self._gaps.get(reason, 0) + 1
+        metrics.unlogged()
+
+    def settle_gaps(self) -> None:
+        """Writes the missed calls down, where the journal lets us."""
+        if not self._gaps or not self.journal.healthy:
+            return
+        for reason, calls in list(self._gaps.items()):
+            try:
+                self.journal.gap(Gap(at_us=self.clock.now_us(), owner=self.owner, calls=calls, reason=reason))
+            except LogUnavailable:
+                return
+            del self._gaps[reason]
+
+    def new_id(self) -> bytes:
+        """An id for an answer that is no completion."""
+        return str(uuid7(self.clock.stamp() // 1_000_000, os.urandom(10))).encode()
+
+    def unready(self) -> list[str]:
+        """Why new calls would be refused now; empty where they would be taken."""
+        reasons = []
+        if self.draining:
+            reasons.append("draining: the process is shutting down")
+        if not self.journal.healthy:
+            reasons.append("journal: the disk refused a record; new calls are refused until it takes one again")
+        return reasons
+
+    def report(self) -> None:
+        """Brings the gauges up to date."""
+        metrics.journal(self.journal.stats.bytes, healthy=self.journal.healthy)
+
+    def reload(self, live: Live) -> None:
+        """New calls get `live`; the old configuration's pools are closed after its last call."""
+        retired, self.live = self.live, live
+        self._close_if_unused(retired)
+
+    def left(self, guard: Guard) -> None:
+        """A call's provider part is over."""
+        live = self.calls.pop(guard)
+        if live is not self.live:
+            self._close_if_unused(live)
+
+    def _close_if_unused(self, retired: Live) -> None:
+        if not any(live is retired for live in self.calls.values()):
+            self.tasks.create_task(retired.aclose())
+
+    def cut_all(self) -> None:
+        """Ends every running call now: the drain limit is over."""
+        for guard in list(self.calls):
+            guard.interrupt(Cause.SHUTDOWN)
