@@ -1,0 +1,188 @@
+"""What a simulated model is asked and what it answers, in words that belong to no wire.
+
+Owns the question (`Asked`), the answer (`Answer`), how long each is in tokens, and the ordinary answers (an echo, a
+tool call). How they look on the wire is the wire's: `chat.py`.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+import orjson
+
+from tailrace.records import Json
+
+_WORD: Final = re.compile(r"\s*\S+|\s+")
+_MESSAGE_TOKENS: Final = 4  # what a message costs beside its text
+
+
+class BadRequest(Exception):
+    """The request cannot be answered; told to the client with status 400."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as the model hears it: `system`, `user`, `assistant` or `tool`, and its text."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the client offers: its name and the JSON schema of its arguments."""
+
+    name: str
+    schema: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for an answer."""
+
+    model: str
+    messages: tuple[Said, ...]
+    stream: bool = False
+    choices: int = 1
+    stream_usage: bool = False
+    top_logprobs: int | None = None  # None: no logprobs are asked for
+    tools: tuple[Tool, ...] = ()
+    max_tokens: int | None = None
+    caller: str | None = None  # the user or session that the body names
+
+    @property
+    def last_user_text(self) -> str:
+        """The text of the newest user message, or nothing."""
+        return next((said.text for said in reversed(self.messages) if said.role == "user"), "")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a function; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Tokens of one call."""
+
+    prompt: int
+    completion: int
+    reasoning: int = 0
+    cached: int = 0
+
+
+class Reports(Enum):
+    """How often usage is told."""
+
+    NEVER = 0
+    ONCE = 1
+    TWICE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, given alike in each choice. `counts` None means: counted from the texts."""
+
+    text: str | None = ""
+    reasoning: str | None = None
+    refusal: str | None = None
+    calls: tuple[ToolCall, ...] = ()
+    finish: str = "stop"
+    reports: Reports = Reports.ONCE
+    counts: Counts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What makes an answer unlike the one before: its number, from 1, and its time in whole seconds since 1970."""
+
+    number: int
+    created: int
+
+
+def tokens(text: str | None) -> int:
+    """The length of `text` in simulated tokens: four characters each, the last one begun counts."""
+    return -(-len(text) // 4) if text else 0
+
+
+def words(text: str) -> Iterator[str]:
+    """The pieces a model would stream: words with the white space before them. Joined they are `text`."""
+    return (match[0] for match in _WORD.finditer(text))
+
+
+def logprob(token: str) -> float:
+    """A log probability that depends on the token alone, above -1."""
+    return -(zlib.crc32(token.encode("utf-8", "surrogatepass")) % 1000) / 1000
+
+
+def counts_of(asked: Asked, answer: Answer) -> Counts:
+    """The tokens of one call, all choices counted."""
+    if answer.counts is not None:
+        return answer.counts
+    prompt = sum(_MESSAGE_TOKENS + tokens(said.text) for said in asked.messages)
+    reasoning = tokens(answer.reasoning)
+    calls = sum(tokens(call.name) + tokens(call.arguments) for call in answer.calls)
+    each = tokens(answer.text) + tokens(answer.refusal) + calls + reasoning
+    return Counts(prompt, each * asked.choices, reasoning * asked.choices)
+
+
+def echo(asked: Asked) -> Answer:
+    """The last user text again."""
+    return Answer(asked.last_user_text)
+
+
+def limited(asked: Asked, answer: Answer) -> Answer:
+    """`answer`, its text cut at the tokens the client allows, as `length`."""
+    if asked.max_tokens is None or tokens(answer.text) <= asked.max_tokens:
+        return answer
+    return replace(answer, text=(answer.text or "")[: 4 * asked.max_tokens], finish="length")
+
+
+def counted(n: int) -> str:
+    """A text of exactly `n` words."""
+    return " ".join(f"word{i}" for i in range(1, n + 1))
+
+
+def at_least(text: str, n: int) -> str:
+    """`text`, and counted words after it until it has at least `n`."""
+    missing = n - sum(1 for _ in words(text))
+    return text if missing <= 0 else f"{text} {counted(missing)}".lstrip()
+
+
+def call_tools(asked: Asked, n: int) -> Answer:
+    """Calls of the first `n` offered tools; after a tool's result, or without tools, a text."""
+    if asked.messages and asked.messages[-1].role == "tool":
+        return Answer(f"The tool answered: {asked.messages[-1].text}")
+    if not asked.tools:
+        return echo(asked)
+    calls = tuple(ToolCall(tool.name, _arguments(tool.schema, asked.last_user_text)) for tool in asked.tools[:n])
+    return Answer(None, calls=calls, finish="tool_calls")
+
+
+def _arguments(schema: Json, text: str) -> str:
+    """Arguments that `schema` allows, as far as its types and enums say; strings are the user's own words."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        return "{}"
+    return orjson.dumps({name: _value(of, text) for name, of in properties.items()}).decode()
+
+
+def _value(schema: Json, text: str) -> Json:
+    if not isinstance(schema, dict):
+        return None
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return schema["enum"][0]
+    by_type: dict[str, Json] = {"string": text, "integer": 1, "number": 0.5, "boolean": True, "array": [], "object": {}}
+    kind = schema.get("type")
+    return by_type.get(kind) if isinstance(kind, str) else None

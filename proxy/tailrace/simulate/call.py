@@ -1,0 +1,138 @@
+"""One call as a scenario sees it: what was asked, over which wire, and the tools to answer it.
+
+Owns the ordinary answer, as acts. Scenarios are functions of a `Call`; they live in `scenarios/`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+import orjson
+
+from tailrace.records import Json
+from tailrace.simulate.acts import Act, Data, Fin, Headers, chunked, sized
+from tailrace.simulate.answer import Answer, Asked, Stamp, at_least, limited
+
+JSON_TYPE: Final = (b"content-type", b"application/json")
+STREAM_TYPE: Final = (b"content-type", b"text/event-stream; charset=utf-8")
+_PLAIN_PIECES: Final = 8  # a plain body that is cut is sent in so many pieces
+
+
+class Wire(Protocol):
+    """How one dialect reads a question and writes an answer. A module such as `chat` is one."""
+
+    TERMINAL: bytes
+    """The event after the last one; empty where a dialect has none."""
+
+    def read(self, body: Json) -> Asked:
+        """The question; raises BadRequest."""
+
+    def document(self, asked: Asked, answer: Answer, stamp: Stamp) -> dict[str, Json]:
+        """The body of a plain answer."""
+
+    def events(self, asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Json]]:
+        """The events of a streamed answer, without the terminal one."""
+
+    def frame(self, event: Json) -> bytes:
+        """One event as it is streamed."""
+
+    def failure(self, message: str, *, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Json]:
+        """An error body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `n` is the number in the model's name (`stall-after-3`: 3), 0 where its scenario takes none."""
+
+    wire: Wire
+    asked: Asked
+    stamp: Stamp
+    n: int
+    attempt: Callable[[], int]
+    """How often this caller has asked this model, from 1; counts on each use, so it is used once."""
+    replay: Callable[[Asked], str]
+    """The next turn of the dialogue that the question continues."""
+
+
+class Ends(Enum):
+    """How a scenario's exchange ends. The contract test holds each scenario to it."""
+
+    WELL = "well"  # the body ends as HTTP asks, whatever it says
+    CUT = "cut"  # the connection is closed before the body's end
+    RESET = "reset"  # the connection is reset before the body's end
+    NEVER = "never"  # until the client leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One way to answer. `most` is the largest number its name may carry; `example` is one for tests."""
+
+    says: str
+    play: Callable[[Call], Iterable[Act]]
+    ends: Ends = Ends.WELL
+    most: int = 0
+    example: int = 3
+
+
+def json_acts(status: int, shape: Json, headers: Headers = ()) -> tuple[Act, ...]:
+    """A whole JSON answer."""
+    body = orjson.dumps(shape)
+    return (sized(status, (JSON_TYPE, *headers), len(body)), Data(body), Fin())
+
+
+def request_id(call: Call) -> tuple[bytes, bytes]:
+    """The header by which providers name a call."""
+    return (b"x-request-id", b"req_sim%026d" % call.stamp.number)
+
+
+def failed(call: Call, status: int, message: str, kind: str = "server_error", headers: Headers = ()) -> tuple[Act, ...]:
+    """An error answer in the wire's shape."""
+    return json_acts(status, call.wire.failure(message, kind=kind), (request_id(call), *headers))
+
+
+def respond(call: Call, answer: Answer) -> Iterable[Act]:
+    """`answer` as a provider in good health gives it."""
+    answer = limited(call.asked, answer)
+    if not call.asked.stream:
+        return json_acts(200, call.wire.document(call.asked, answer, call.stamp), (request_id(call),))
+    return stream(call, framed(call, answer))
+
+
+def stream(call: Call, pieces: Iterable[bytes]) -> Iterator[Act]:
+    """A whole stream of `pieces`."""
+    yield stream_head(call)
+    for piece in pieces:
+        yield Data(piece)
+    yield Fin()
+
+
+def stream_head(call: Call) -> Act:
+    """The head of a streamed answer."""
+    return chunked(200, (STREAM_TYPE, (b"cache-control", b"no-cache"), request_id(call)))
+
+
+def framed(call: Call, answer: Answer) -> Iterator[bytes]:
+    """The events of a streamed answer as bytes, the terminal one included."""
+    for event in call.wire.events(call.asked, answer, call.stamp):
+        yield call.wire.frame(event)
+    if call.wire.TERMINAL:
+        yield call.wire.TERMINAL
+
+
+def opened(call: Call, answer: Answer) -> tuple[Act, list[bytes]]:
+    """The head of `answer` and all its pieces, more than `call.n` of them: for scenarios that break off after n.
+
+    A plain body is cut into even pieces.
+    """
+    if call.asked.stream:
+        longer = Answer(at_least(answer.text or "", call.n + 1))
+        return stream_head(call), list(framed(call, longer))
+    body = orjson.dumps(call.wire.document(call.asked, answer, call.stamp))
+    size = max(1, len(body) // max(_PLAIN_PIECES, call.n + 2))
+    return sized(200, (JSON_TYPE, request_id(call)), len(body)), pieces_of(body, size)
+
+
+def pieces_of(body: bytes, size: int) -> list[bytes]:
+    """`body` in pieces of `size` bytes, the last one shorter."""
+    return [body[at : at + size] for at in range(0, len(body), size)]

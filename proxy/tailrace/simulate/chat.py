@@ -1,0 +1,213 @@
+"""The chat completions wire: how a question is read and an answer is written, in OpenAI's shapes.
+
+Owns the JSON of `POST /v1/chat/completions`, plain and streamed. Pure; which answer is given, and how its bytes are
+mistreated on the way, is a scenario's.
+Source of the shapes: OpenAI's API reference, "Chat" and "Chat streaming", as openai-python 3.x types them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import orjson
+
+from tailrace.records import Json
+from tailrace.simulate.answer import (
+    Answer,
+    Asked,
+    BadRequest,
+    Counts,
+    Reports,
+    Said,
+    Stamp,
+    Tool,
+    counts_of,
+    logprob,
+    words,
+)
+
+TERMINAL: Final = b"data: [DONE]\n\n"
+_FINGERPRINT: Final = "fp_simulated"
+_MOST_CHOICES: Final = 128  # OpenAI's own bound
+_MOST_LOGPROBS: Final = 20
+
+
+def read(body: Json) -> Asked:
+    """The question in a request body. Raises BadRequest, with the parameter, as OpenAI would."""
+    if not isinstance(body, dict):
+        raise BadRequest("We could not parse the JSON body of your request.")
+    if not isinstance(body.get("model"), str):
+        raise BadRequest("you must provide a model parameter", "model")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise BadRequest("Missing required parameter: 'messages'.", "messages")
+    options = body.get("stream_options")
+    return Asked(
+        model=body["model"],
+        messages=tuple(_said(message) for message in messages),
+        stream=body.get("stream") is True,
+        choices=_whole(body, "n", 1, _MOST_CHOICES) or 1,
+        stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        top_logprobs=(_whole(body, "top_logprobs", 0, _MOST_LOGPROBS) or 0) if body.get("logprobs") is True else None,
+        tools=_tools(body.get("tools")),
+        max_tokens=_whole(body, "max_completion_tokens", 1) or _whole(body, "max_tokens", 1),
+        caller=next((body[name] for name in ("user", "session_id") if isinstance(body.get(name), str)), None),
+    )
+
+
+def document(asked: Asked, answer: Answer, stamp: Stamp) -> dict[str, Json]:
+    """The body of a plain answer."""
+    shape = _envelope(asked, stamp, "chat.completion")
+    shape["choices"] = [_choice(asked, answer, stamp, index) for index in range(asked.choices)]
+    if answer.reports is not Reports.NEVER:
+        shape["usage"] = _usage(counts_of(asked, answer))
+    return shape
+
+
+def events(asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Json]]:
+    """The chunks of a streamed answer, its choices side by side, without the terminal event."""
+    shape = _envelope(asked, stamp, "chat.completion.chunk")
+    if asked.stream_usage:
+        shape["usage"] = None
+    indices = range(asked.choices)
+    for delta, token in _deltas(answer, stamp):
+        told = _logprobs(asked, (token,)) if token is not None else None
+        for index in indices:
+            yield {**shape, "choices": [{"index": index, "delta": delta, "logprobs": told, "finish_reason": None}]}
+    for index in indices:
+        yield {**shape, "choices": [{"index": index, "delta": {}, "logprobs": None, "finish_reason": answer.finish}]}
+    if asked.stream_usage:
+        for _ in range(answer.reports.value):
+            yield {**shape, "choices": [], "usage": _usage(counts_of(asked, answer))}
+
+
+def frame(event: Json) -> bytes:
+    """One chunk as a server-sent event."""
+    return b"data: " + orjson.dumps(event) + b"\n\n"
+
+
+def failure(message: str, *, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Json]:
+    """An error body."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _said(message: Json) -> Said:
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        raise BadRequest("Missing required parameter: 'messages[].role'.", "messages")
+    role = message["role"]
+    return Said("system" if role == "developer" else role, text_of(message.get("content")))
+
+
+def text_of(content: Json) -> str:
+    """The text of a message's content, whether a string, parts or nothing."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+
+
+def _whole(body: dict[str, Json], name: str, least: int, most: int | None = None) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or value < least or (most is not None and value > most):
+        bound = f"an integer of at least {least}" + ("" if most is None else f" and at most {most}")
+        raise BadRequest(f"Invalid value for '{name}': expected {bound}.", name)
+    return value
+
+
+def _tools(tools: Json) -> tuple[Tool, ...]:
+    offered = tools if isinstance(tools, list) else []
+    functions = [tool.get("function") for tool in offered if isinstance(tool, dict)]
+    return tuple(
+        Tool(function["name"], function.get("parameters"))
+        for function in functions
+        if isinstance(function, dict) and isinstance(function.get("name"), str)
+    )
+
+
+def _envelope(asked: Asked, stamp: Stamp, kind: str) -> dict[str, Json]:
+    return {
+        "id": f"chatcmpl-sim{stamp.number:026d}",
+        "object": kind,
+        "created": stamp.created,
+        "model": asked.model,
+        "service_tier": "default",
+        "system_fingerprint": _FINGERPRINT,
+    }
+
+
+def _choice(asked: Asked, answer: Answer, stamp: Stamp, index: int) -> dict[str, Json]:
+    message: dict[str, Json] = {
+        "role": "assistant",
+        "content": answer.text,
+        "refusal": answer.refusal,
+        "annotations": [],
+    }
+    if answer.reasoning is not None:
+        message["reasoning_content"] = answer.reasoning
+    if answer.calls:
+        message["tool_calls"] = [_call(answer, stamp, i) for i in range(len(answer.calls))]
+    said = _logprobs(asked, tuple(words(answer.text))) if answer.text else None
+    return {"index": index, "message": message, "logprobs": said, "finish_reason": answer.finish}
+
+
+def _call(answer: Answer, stamp: Stamp, i: int) -> dict[str, Json]:
+    call = answer.calls[i]
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": f"call_sim{stamp.number:016d}{i:04d}", "type": "function", "function": function}
+
+
+def _deltas(answer: Answer, stamp: Stamp) -> Iterator[tuple[dict[str, Json], str | None]]:
+    """What each chunk adds, and the token whose probability goes with it."""
+    yield {"role": "assistant", "content": "" if answer.text is not None else None, "refusal": None}, None
+    for word in words(answer.reasoning or ""):
+        yield {"reasoning_content": word}, None
+    for word in words(answer.refusal or ""):
+        yield {"refusal": word}, None
+    for i in range(len(answer.calls)):
+        yield from ((delta, None) for delta in _call_deltas(answer, stamp, i))
+    for word in words(answer.text or ""):
+        yield {"content": word}, word
+
+
+def _call_deltas(answer: Answer, stamp: Stamp, i: int) -> Iterator[dict[str, Json]]:
+    """A call's id and name first, then its arguments in eights of characters, as OpenAI sends them."""
+    first = _call(answer, stamp, i)
+    first["function"] = {"name": answer.calls[i].name, "arguments": ""}
+    yield {"tool_calls": [{"index": i, **first}]}
+    arguments = answer.calls[i].arguments
+    for at in range(0, len(arguments), 8):
+        yield {"tool_calls": [{"index": i, "function": {"arguments": arguments[at : at + 8]}}]}
+
+
+def _logprobs(asked: Asked, said: Sequence[str]) -> dict[str, Json] | None:
+    if asked.top_logprobs is None:
+        return None
+    return {"content": [_token(token, asked.top_logprobs) for token in said], "refusal": None}
+
+
+def _token(token: str, top: int) -> dict[str, Json]:
+    ranked = [token, *(f"{token}{i}" for i in range(1, top))][:top]
+    least = logprob(token)
+    others = [_weight(other, least - 0.5 * rank) for rank, other in enumerate(ranked)]
+    return {**_weight(token, least), "top_logprobs": others}
+
+
+def _weight(token: str, value: float) -> dict[str, Any]:
+    return {"token": token, "logprob": value, "bytes": list(token.encode("utf-8", "surrogatepass"))}
+
+
+def _usage(counts: Counts) -> dict[str, Json]:
+    return {
+        "prompt_tokens": counts.prompt,
+        "completion_tokens": counts.completion,
+        "total_tokens": counts.prompt + counts.completion,
+        "prompt_tokens_details": {"cached_tokens": counts.cached, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": counts.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
