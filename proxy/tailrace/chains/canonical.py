@@ -1,4 +1,4 @@
-"""The one form in which equal JSON has equal bytes, and the hash by which content is found. Knows nothing of messages."""
+"""The one form in which equal JSON has equal bytes, and the hash by which content is found. Knows no messages."""
 
 from hashlib import blake2b
 from typing import Final

@@ -1,5 +1,5 @@
-"""Which recorded completion a new one continues: the rules of DESIGN 2, "Chains". Pure; the SQL that finds candidates is
-the writer's.
+"""Which recorded completion a new one continues: the rules of DESIGN 2, "Chains". Pure; finding candidates in the store
+is the writer's.
 
 The writer asks the store for completions of the same project and key whose `link_answer` is `links.parent` or one of
 `links.earlier`, or whose `link_pair` is `links.pair`, and gives each as a `Candidate`. They are weighed in this order:

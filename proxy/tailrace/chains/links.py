@@ -6,7 +6,7 @@ A completion's `link_answer` is the hash after its answer; a later request that 
 hash up to its last assistant turn. Hashes here are keyed by nothing: project and key are columns that must match.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
@@ -74,6 +74,17 @@ def links_of(messages: Sequence[dict[str, Any]]) -> Links:
         step=1 + len(answers),
         tail=tuple(encoded[last:]),
     )
+
+
+def answers_in(messages: Sequence[dict[str, Any]]) -> Iterator[tuple[bytes, int]]:
+    """The hash after each assistant turn, and that message's index: where a recorded answer may stand."""
+    node = _ROOT
+    for index, message in enumerate(messages):
+        turn = turn_of(message)
+        if turn.role != SYSTEM:
+            node = _extend(node, _encode(turn))
+            if turn.role == "assistant":
+                yield node, index
 
 
 def answer_links(links: Links, message: dict[str, Any]) -> AnswerLinks:

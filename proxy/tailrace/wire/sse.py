@@ -1,8 +1,10 @@
-"""Server-sent events, as WHATWG HTML section 9.2.6 reads them: a line ends with LF, CR or CRLF, a blank line is an end.
+"""Server-sent events, as WHATWG HTML section 9.2.6 reads them: a line ends with LF, CR or CRLF, an event with a blank
+line.
 
 Owns: bytes in any chunking → events. Must not know what the events carry, and never holds more than a bounded event.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +19,13 @@ class Event:
 
     name: bytes
     data: bytes
+    closed: bool = True  # False: the stream ended before the blank line; the standard drops such an event
 
 
-def event_of(block: bytes) -> Event | None:
+def event_of(block: bytes, *, closed: bool = True) -> Event | None:
     """The event in `block`, the bytes up to a blank line; None where it has no data: comments, `id`, `retry`."""
-    if block.startswith(b"data: ") and len(block.splitlines()) == 1:
-        return Event(b"", block[6:].rstrip(b"\r\n"))
+    if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
+        return Event(b"", block[6:], closed)
     name = b""
     data: list[bytes] = []
     for line in block.splitlines():  # of bytes: at LF, CR and CRLF, and at nothing else
@@ -31,17 +34,21 @@ def event_of(block: bytes) -> Event | None:
             data.append(value.removeprefix(b" "))
         elif field == b"event":
             name = value.removeprefix(b" ")
-    return Event(name, b"\n".join(data)) if data else None
+    return Event(name, b"\n".join(data), closed) if data else None
 
 
-def split(stream: bytes) -> tuple[list[Event], Event | None]:
-    """All events of a whole stream, and the one at its end that no blank line closed.
-
-    The standard drops that last one; a caller that wants the text so far may look at it.
-    """
-    blocks = _unix(stream.removeprefix(BOM)).split(b"\n\n")
-    rest = blocks.pop()
-    return _events(blocks), event_of(rest)
+def split(stream: bytes) -> Iterator[Event]:
+    """The events of a whole stream in order; one that the stream's end left open comes last, and says so."""
+    text = _unix(stream.removeprefix(BOM))
+    begin = 0
+    while (end := text.find(b"\n\n", begin)) >= 0:
+        event = event_of(text[begin:end])
+        begin = end + 2
+        if event is not None:
+            yield event
+    event = event_of(text[begin:], closed=False)
+    if event is not None:
+        yield event
 
 
 class Splitter:
@@ -85,7 +92,7 @@ class Splitter:
 
     def finish(self) -> Event | None:
         """The event that the stream's end left without its blank line."""
-        return None if self._skipping else event_of(b"".join(self._parts))
+        return None if self._skipping else event_of(b"".join(self._parts), closed=False)
 
     def _lines(self, chunk: bytes) -> bytes:
         """`chunk` with LF for each line end, also where a CRLF is split over chunks."""
