@@ -62,15 +62,17 @@ class Ends(Enum):
     CUT = "cut"  # the connection is closed before the body's end
     RESET = "reset"  # the connection is reset before the body's end
     NEVER = "never"  # until the client leaves
+    ILLEGAL = "illegal"  # in bytes that are no HTTP
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way to answer. `most` is the largest number its name may carry; `example` is one for tests."""
+    """One way to answer. `least` and `most` bound the number in its name; `example` is one for tests."""
 
     says: str
     play: Callable[[Call], Iterable[Act]]
     ends: Ends = Ends.WELL
+    least: int = 0
     most: int = 0
     example: int = 3
 
@@ -114,7 +116,12 @@ def stream_head(call: Call) -> Act:
 
 def framed(call: Call, answer: Answer) -> Iterator[bytes]:
     """The events of a streamed answer as bytes, the terminal one included."""
-    for event in call.wire.events(call.asked, answer, call.stamp):
+    return encoded(call, call.wire.events(call.asked, answer, call.stamp))
+
+
+def encoded(call: Call, events: Iterable[Json]) -> Iterator[bytes]:
+    """`events` as bytes, and the terminal one where the wire has one."""
+    for event in events:
         yield call.wire.frame(event)
     if call.wire.TERMINAL:
         yield call.wire.TERMINAL
@@ -123,14 +130,15 @@ def framed(call: Call, answer: Answer) -> Iterator[bytes]:
 def opened(call: Call, answer: Answer) -> tuple[Act, list[bytes]]:
     """The head of `answer` and all its pieces, more than `call.n` of them: for scenarios that break off after n.
 
-    A plain body is cut into even pieces.
+    A plain body is cut into even pieces, at least eight, and comes in chunks like a stream.
     """
     if call.asked.stream:
-        longer = Answer(at_least(answer.text or "", call.n + 1))
-        return stream_head(call), list(framed(call, longer))
+        return stream_head(call), list(framed(call, Answer(at_least(answer.text or "", call.n + 1))))
     body = orjson.dumps(call.wire.document(call.asked, answer, call.stamp))
+    if len(body) < call.n + 2:
+        body = body.ljust(call.n + 2)  # white space after a document is still the document
     size = max(1, len(body) // max(_PLAIN_PIECES, call.n + 2))
-    return sized(200, (JSON_TYPE, request_id(call)), len(body)), pieces_of(body, size)
+    return chunked(200, (JSON_TYPE, request_id(call))), pieces_of(body, size)
 
 
 def pieces_of(body: bytes, size: int) -> list[bytes]:

@@ -5,7 +5,6 @@ Owns the listening socket and the open connections. Whatever loop runs it (async
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -74,11 +73,7 @@ async def run(host: str, port: int, dialogues: Path | None, on_ready: Callable[[
 
     Raises UserError for a dialogue file that cannot be read or an address that cannot be had.
     """
-    simulator = Simulator(
-        clock=time.time,
-        monotonic=time.monotonic,
-        dialogues=None if dialogues is None else load(dialogues),
-    )
+    simulator = Simulator(dialogues=None if dialogues is None else load(dialogues))
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -5,6 +5,7 @@ server (`server.py`) or a transport in process (`upstream/simulated.py`) plays t
 """
 
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,10 +49,10 @@ class Simulator:
     def __init__(
         self,
         *,
-        clock: Callable[[], float],
-        monotonic: Callable[[], float],
         dialogues: Sequence[Dialogue] | None = None,
         pace: float = 1.0,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         ledger_entries: int = 10_000,
     ) -> None:
         self.pace = pace
