@@ -100,13 +100,13 @@ class Selection:
     limit: int | None = None
 
 
-def narrowed(selection: Selection, expr: Expr, *, now_us: int | None = None) -> Selection:
-    """`selection` and a query: one that asks for `origin` sees all origins, any other those of `selection`.
+def narrowed(selection: Selection, expr: Expr, *, now_us: int | None = None, origin_named: bool = False) -> Selection:
+    """`selection` by a query. One that asks for `origin` itself sees all origins, unless the user named one beside it.
 
     Raises:
         QueryError: a relative time without `now_us` (see `compile_where`).
     """
-    origin = None if "origin" in fields_of(expr) else selection.origin
+    origin = None if "origin" in fields_of(expr) and not origin_named else selection.origin
     return replace(selection, where=compile_where(expr, now_us=now_us), origin=origin)
 
 
@@ -120,6 +120,7 @@ async def rows(
     batch.
     """
     low, high = await _bounds(connection, selection)
+    await connection.rollback()
     newest = selection.order is Order.NEWEST_FIRST
     left = selection.limit
     while low < high and (left is None or left > 0):

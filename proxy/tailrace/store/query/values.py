@@ -21,7 +21,7 @@ EXPECTED: Final = {
     Kind.ID: "an id, or its first 8 or more hexadecimal digits",
 }
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_AMOUNT: Final = re.compile(r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})([a-z]*)", re.ASCII)
+_AMOUNT: Final = re.compile(r"(\d{1,19}(?:\.\d{0,18})?|\.\d{1,18})([a-z]*)", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-f]{8,32}")
 _UNIT_US: Final = {"us": 1, "ms": 10**3, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

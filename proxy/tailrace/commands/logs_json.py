@@ -1,0 +1,90 @@
+"""A completion as JSON for machines. A field has the name it has in the `where` language: `chain.id` there is
+`.chain.id` here. Times are ISO 8601 in UTC, durations milliseconds, ids UUIDs; what is unknown is null."""
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row
+
+from tailrace.commands.speech import messages_of, since_last_answer
+from tailrace.commands.terminal import iso_utc
+from tailrace.records import Json
+from tailrace.store.query.fields import FIELDS
+from tailrace.store.read import Filed
+from tailrace.store.rebuild import Exchange
+
+_PLAIN: Final = tuple(
+    name for name in FIELDS if "." not in name and not name.endswith("_ms") and name not in ("id", "started")
+)
+_DURATIONS: Final = tuple(name for name in FIELDS if name.endswith("_ms"))
+
+
+def fields(row: Filed, parents: dict[int, UUID]) -> dict[str, Json]:
+    """All fields of a completion; `parents` has the ids of parents by `seq`."""
+    parent = parents.get(row.parent) if row.parent is not None else None
+    return {
+        "id": str(UUID(bytes=row.id)),
+        "started": iso_utc(row.started_us),
+        **{name: getattr(row, name) for name in _PLAIN},
+        **{name: _ms(getattr(row, name.removesuffix("_ms") + "_us")) for name in _DURATIONS},
+        "parent": None if parent is None else str(parent),
+        "chain": {
+            "id": str(UUID(bytes=row.chain_key)),
+            "steps": row.chain_steps,
+            "completions": row.chain_completions,
+        },
+        "tags": orjson.loads(row.tags) if row.tags else {},
+    }
+
+
+def attempt_fields(attempt: Row[Any]) -> dict[str, Json]:
+    """One call of a provider."""
+    names = ("n", "provider", "model", "outcome", "http_status", "error")
+    return {
+        **{name: getattr(attempt, name) for name in names},
+        "started": iso_utc(attempt.started_us),
+        "duration_ms": _ms(attempt.duration_us),
+    }
+
+
+def whole(row: Filed, parents: dict[int, UUID], attempts: Sequence[Row[Any]], exchange: Exchange) -> dict[str, Json]:
+    """A completion with its attempts, its request and its answer; bytes that are kept as they are, in base64."""
+    return {
+        **fields(row, parents),
+        "calls": [attempt_fields(attempt) for attempt in attempts],
+        "request": exchange.request,
+        "answer": exchange.answer,
+        "request_raw_base64": _base64(exchange.request_raw),
+        "answer_raw_base64": _base64(exchange.answer_raw),
+    }
+
+
+def turn(row: Filed, parents: dict[int, UUID], exchange: Exchange) -> dict[str, Json]:
+    """A completion as a turn of its chain: what was said since the last answer, and the answer."""
+    said = since_last_answer(messages_of(exchange.request))
+    return {**fields(row, parents), "new_messages": said, "answer": exchange.answer}
+
+
+def dumped(value: Json) -> bytes:
+    """One line of JSON."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # it reads JSON 1,024 levels deep and writes 254
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def parents_of(rows: Iterable[Filed]) -> set[int]:
+    """The `seq` of all parents of `rows`."""
+    return {row.parent for row in rows if row.parent is not None}
+
+
+def _ms(us: int | None) -> float | None:
+    return None if us is None else us / 1000
+
+
+def _base64(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode()

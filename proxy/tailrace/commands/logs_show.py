@@ -1,0 +1,148 @@
+"""`tailrace logs show ID`: one completion and everything that is known of it. Pure, but for `load`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from rich.text import Text
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tailrace.commands import logs_json
+from tailrace.commands.logs_table import style_of
+from tailrace.commands.speech import choices_of, messages_of, speaker, spoken
+from tailrace.commands.terminal import escaped, lasting, local_time, many_lines, one_line
+from tailrace.records import Json, LinkKind
+from tailrace.store import read
+from tailrace.store.read import Filed
+from tailrace.store.rebuild import Exchange, exchanges
+
+_LINKS: Final[dict[str, str]] = {
+    LinkKind.EXACT: "the client named it",
+    LinkKind.SESSION: "same conversation so far, same session or user",
+    LinkKind.INFERRED: "same conversation so far, and no other has it",
+    LinkKind.AMBIGUOUS: "same conversation so far; of several that have it, the likeliest",
+}
+_NAME_CELLS: Final = 18
+_INDENT: Final = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A completion with all that belongs to it."""
+
+    row: Filed
+    parents: dict[int, UUID]
+    attempts: Sequence[Row[Any]]
+    exchange: Exchange
+
+    def as_json(self) -> Json:
+        """For machines."""
+        return logs_json.whole(self.row, self.parents, self.attempts, self.exchange)
+
+
+async def load(connection: AsyncConnection, id_text: str) -> Shown:
+    """Everything of the completion whose id begins with `id_text`.
+
+    Raises:
+        UserError, WorkFailed: as `read.one`.
+    """
+    row = await read.one(connection, id_text)
+    parents = await read.names(connection, logs_json.parents_of([row]))
+    attempts = (await read.attempts(connection, [row.seq])).get(row.seq, [])
+    (exchange,) = await exchanges(connection, [row])
+    return Shown(row, parents, attempts, exchange)
+
+
+def page(shown: Shown) -> Iterator[Text]:
+    """The lines for a person: the fields, the provider's calls, the conversation and the answer."""
+    yield from _fields(shown)
+    yield from _attempts(shown.attempts)
+    yield _title("request")
+    yield from _request(shown.exchange)
+    yield _title("answer")
+    yield from _answer(shown)
+
+
+def raw(exchange: Exchange) -> Iterator[str]:
+    """The request, then the answer, as JSON; where bytes are kept because JSON could not stand for them, the bytes."""
+    for value, kept in ((exchange.request, exchange.request_raw), (exchange.answer, exchange.answer_raw)):
+        if kept is not None:
+            yield from many_lines(kept.decode(errors="backslashreplace"))
+        elif value is not None:
+            yield from many_lines(logs_json.dumped(value).decode())
+
+
+def _fields(shown: Shown) -> Iterator[Text]:
+    row = shown.row
+    known = logs_json.fields(row, shown.parents)
+    chain, tags = known.pop("chain"), known.pop("tags")
+    known["started"] = local_time(row.started_us)
+    known |= {
+        name: lasting(round(known[name] * 1000)) for name in known if name.endswith("_ms") and known[name] is not None
+    }
+    known |= {f"chain.{name}": value for name, value in chain.items()} | {f"tags.{name}": tags[name] for name in tags}
+    for name, value in known.items():
+        note = f"  ({_LINKS[row.link_kind]})" if name == "link_kind" and row.link_kind in _LINKS else ""
+        style = style_of(row.status) if name == "status" else ""
+        yield Text(f"{escaped(name):{_NAME_CELLS}} ", "bold").append(_value(value) + note, f"not bold {style}")
+
+
+def _value(value: Json) -> str:
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else one_line(str(value))
+
+
+def _attempts(attempts: Sequence[Row[Any]]) -> Iterator[Text]:
+    if attempts:
+        yield _title("calls of providers")
+    for attempt in attempts:
+        call = f"{attempt.provider} {attempt.model}"
+        facts = (attempt.outcome, attempt.http_status, attempt.error, lasting(attempt.duration_us))
+        ended = escaped("  ".join(str(fact) for fact in facts if fact))
+        line = Text(f"{attempt.n:>3}  {local_time(attempt.started_us)}  {one_line(call)}  ")
+        yield line.append(ended, style_of(attempt.outcome))
+
+
+def _request(exchange: Exchange) -> Iterator[Text]:
+    request = exchange.request
+    if exchange.request_raw is not None:
+        yield Text("kept as bytes too, because JSON could not stand for them: see --raw", "italic")
+    if isinstance(request, dict):
+        params = {key: value for key, value in request.items() if key not in ("messages", "tools")}
+        yield Text(one_line(logs_json.dumped(params).decode(), chars=2000), "dim")
+        if isinstance(request.get("tools"), list):
+            yield Text("tools: " + one_line(", ".join(_tool(tool) for tool in request["tools"]), chars=2000), "dim")
+    for message in messages_of(request):
+        yield from said(message, _INDENT)
+
+
+def _tool(tool: Json) -> str:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    return str(function.get("name")) if isinstance(function, dict) else "?"
+
+
+def _answer(shown: Shown) -> Iterator[Text]:
+    exchange = shown.exchange
+    if exchange.answer_raw is not None:
+        yield Text("kept as bytes too, because JSON could not stand for them: see --raw", "italic")
+    choices = choices_of(exchange.answer)
+    for message in choices:
+        yield from said(message, _INDENT)
+    if not choices and exchange.answer is not None:
+        yield from (Text(line) for line in many_lines(logs_json.dumped(exchange.answer).decode()))
+    elif not choices:
+        yield Text("none", "dim")
+
+
+def said(message: Json, indent: str) -> Iterator[Text]:
+    """A message: who says it, and under it what."""
+    yield Text(one_line(speaker(message)), "bold cyan")
+    for line in many_lines(spoken(message)):
+        yield Text(indent + line)
+
+
+def _title(text: str) -> Text:
+    return Text(f"\n{text}", "bold underline")
