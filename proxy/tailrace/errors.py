@@ -95,17 +95,18 @@ class LogUnavailable(CallError):
 
 
 class ProviderFailed(CallError):
-    """The provider could not be reached or broke the protocol."""
+    """The provider could not be reached or broke the protocol. `sent`: it may have got the request, and acted on it."""
 
-    def __init__(self, code: Code, message: str, *, status: int = 502) -> None:
+    def __init__(self, code: Code, message: str, *, status: int = 502, sent: bool = True) -> None:
         super().__init__(code, message, status=status)
+        self.sent = sent
 
 
 class ProviderTimeout(ProviderFailed):
     """One of the four clocks ran out: connect, first byte, idle, total."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Code.PROVIDER_TIMEOUT, message, status=504)
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(Code.PROVIDER_TIMEOUT, message, status=504, sent=sent)
 
 
 class ProviderTruncated(ProviderFailed):
@@ -124,7 +125,12 @@ class ErrorAnswer:
     body: bytes
 
 
-_TYPES = {"caller": "invalid_request_error", "policy": "rate_limit_error", "provider": "api_error", "tailrace": "api_error"}
+_TYPES = {
+    "caller": "invalid_request_error",
+    "policy": "rate_limit_error",
+    "provider": "api_error",
+    "tailrace": "api_error",
+}
 
 
 def error_body(code: str, message: str, *, param: str | None = None) -> bytes:
@@ -138,7 +144,7 @@ def error_answer(error: CallError) -> ErrorAnswer:
     headers = [(b"content-type", b"application/json")]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
-    if isinstance(error, ProviderFailed) and error.code != Code.PROVIDER_UNREACHABLE:
+    if isinstance(error, ProviderFailed) and error.sent and error.code != Code.PROVIDER_UNREACHABLE:
         # The provider may have acted, and billed: SDKs retry 5xx by themselves unless told not to.
         headers.append((b"x-should-retry", b"false"))
     return ErrorAnswer(error.status, tuple(headers), error_body(error.code, error.message))
