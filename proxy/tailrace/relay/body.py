@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from tailrace.errors import Code, Refused
 from tailrace.relay.guard import Receive
@@ -21,8 +22,8 @@ async def read_body(receive: Receive, headers: Sequence[Header], *, limit: int, 
     """
     encoding = header(headers, b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
-        message = "Compressed request bodies are not accepted; send the body as it is."
-        raise Refused(Code.UNSUPPORTED_ENCODING, message, status=415)
+        refusal = "Compressed request bodies are not accepted; send the body as it is."
+        raise Refused(Code.UNSUPPORTED_ENCODING, refusal, status=415)
     declared = header(headers, b"content-length")
     if declared is not None and int(declared) > limit:
         raise _too_large(limit)
@@ -42,13 +43,14 @@ async def read_body(receive: Receive, headers: Sequence[Header], *, limit: int, 
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _next(receive: Receive, pause_s: float) -> dict[str, object]:
+async def _next(receive: Receive, pause_s: float) -> dict[str, Any]:
     try:
         async with asyncio.timeout(pause_s):
-            return await receive()  # type: ignore[no-any-return]  # ASGI messages are open dicts
+            message: dict[str, Any] = await receive()
+            return message
     except TimeoutError:
-        message = f"No byte of the request body came for {pause_s:g} s."
-        raise Refused(Code.SLOW_BODY, message, status=408) from None
+        refusal = f"No byte of the request body came for {pause_s:g} s."
+        raise Refused(Code.SLOW_BODY, refusal, status=408) from None
 
 
 def _too_large(limit: int) -> Refused:

@@ -195,10 +195,8 @@ class _Completion:
                 raise
             _absorb_cancellation()
             self._interrupted(guard.cause)
-        except ProviderTimeout as error:
-            self._failed(Status.PROVIDER_TIMEOUT, error)
         except CallError as error:
-            self._failed(Status.PROVIDER_ERROR, error)
+            self._failed(_status_of(error), error)
         finally:
             self._relay.left(guard)
 
@@ -369,6 +367,18 @@ class _Completion:
         if self._last and self._reply.started:
             await self._reply.release(self._last)
         await self._reply.fail(self._error)
+
+
+def _status_of(error: CallError) -> Status:
+    """What a failed provider call makes of its completion."""
+    match error:
+        case ProviderTimeout():
+            return Status.PROVIDER_TIMEOUT
+        case ProviderTruncated():
+            return Status.PROVIDER_TRUNCATED
+        case ProviderFailed():
+            return Status.PROVIDER_ERROR
+    return Status.REFUSED
 
 
 def _us(seconds: float) -> int:

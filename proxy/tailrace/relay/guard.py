@@ -163,5 +163,5 @@ def is_disconnected(receive: Receive) -> bool:
         next(waiting)
     except StopIteration as done:
         return bool(done.value["type"] == "http.disconnect")
-    waiting.close()  # type: ignore[attr-defined]  # ASGI's receive is a coroutine; Awaitable does not promise close()
+    waiting.close()
     return False

@@ -31,10 +31,13 @@ class Ending(Enum):
 class Tap(Protocol):
     """One answer on its way to the client."""
 
-    events: int
-    """Grows with each event or piece; the idle clock watches it."""
-    at_end: bool
-    """The terminal event has been seen: what follows is not worth a long wait."""
+    @property
+    def events(self) -> int:
+        """Grows with each event or piece; the idle clock watches it."""
+
+    @property
+    def at_end(self) -> bool:
+        """The terminal event has been seen: what follows is not worth a long wait."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Takes the provider's bytes; returns those the client may have now."""
