@@ -1,0 +1,83 @@
+"""Events, as the standard reads them, from any chunking."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.wire.sse import Event, Splitter, split
+
+TOKENS = st.sampled_from(
+    [
+        b"data: a",
+        b"data:b",
+        b"data",
+        b"data:  c",
+        b"event: e",
+        b"id: 1",
+        b": ping",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\xef\xbb\xbf",
+        b"x",
+    ]
+)
+STREAMS = st.lists(TOKENS, max_size=20).map(b"".join)
+
+
+def _reference(stream: bytes) -> list[Event]:
+    """WHATWG HTML 9.2.6, step by step; latin-1 keeps each byte."""
+    text = stream.decode("latin-1").removeprefix("\xef\xbb\xbf").replace("\r\n", "\n").replace("\r", "\n")
+    *lines, _ = text.split("\n")
+    events: list[Event] = []
+    name, data = "", ""
+    for line in lines:
+        if not line:
+            if data:
+                events.append(Event(name.encode("latin-1"), data[:-1].encode("latin-1")))
+            name, data = "", ""
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data += value + "\n"
+        elif field == "event":
+            name = value
+    return events
+
+
+@given(STREAMS)
+def test_as_the_standard_reads_them(stream: bytes) -> None:
+    assert [event for event in split(stream) if event.closed] == _reference(stream)
+
+
+@given(STREAMS, st.lists(st.integers(0, 200), max_size=10))
+def test_chunking_never_matters(stream: bytes, cuts: list[int]) -> None:
+    places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    splitter = Splitter()
+    events = [event for a, b in pairwise(places) for event in splitter.feed(stream[a:b])]
+    rest = splitter.finish()
+    assert [*events, *([rest] if rest else [])] == list(split(stream))
+
+
+def test_an_event_that_the_end_left_open_says_so() -> None:
+    assert list(split(b"data: a\n\ndata: b\n")) == [Event(b"", b"a"), Event(b"", b"b", closed=False)]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_an_event_above_the_limit_is_left_out(size: int) -> None:
+    stream = b"data: a\n\ndata: " + b"x" * 100 + b"\ndata: y\n\ndata: b\r\n\r\n"
+    splitter = Splitter(limit=50)
+    events = [event for at in range(0, len(stream), size) for event in splitter.feed(stream[at : at + size])]
+    assert events == [Event(b"", b"a"), Event(b"", b"b")]
+    assert splitter.skipped == 1
+
+
+def test_an_endless_line_is_not_kept() -> None:
+    splitter = Splitter(limit=1000)
+    for _ in range(100):
+        assert splitter.feed(b"x" * 500) == []
+    assert sum(map(len, splitter._parts)) <= 1000
+    assert splitter.finish() is None
