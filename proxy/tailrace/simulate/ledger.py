@@ -162,15 +162,19 @@ class Ledger:
 
     async def settled(self, model: str | None = None, at_least: int = 1) -> list[Entry]:
         """Waits until `is_settled`, then gives the entries. Waits for ever; guard it with `asyncio.timeout`."""
+        await self.reached(lambda: self.is_settled(model, at_least))
+        return self.entries(model)
+
+    async def reached(self, condition: Callable[[], bool]) -> None:
+        """Waits until `condition()` holds, asked again after each change. Waits for ever."""
         changed = asyncio.Event()
         unwatch = self.watch(changed.set)
         try:
-            while not self.is_settled(model, at_least):
+            while not condition():
                 changed.clear()
                 await changed.wait()
         finally:
             unwatch()
-        return self.entries(model)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls `callback` after each change, until the returned function is called."""

@@ -124,17 +124,11 @@ class _Play:
             await asyncio.sleep(seconds)
 
     async def _until(self, act: Until) -> None:
-        changed = asyncio.Event()
-        unwatch = self._simulator.ledger.watch(changed.set)
         try:
             async with asyncio.timeout(act.limit_s):
-                while not act.ready():
-                    changed.clear()
-                    await changed.wait()
+                await self._simulator.ledger.reached(act.ready)
         except TimeoutError:
             return
-        finally:
-            unwatch()
 
 
 class _Body(httpx.AsyncByteStream):

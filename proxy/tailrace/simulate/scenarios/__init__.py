@@ -155,8 +155,12 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "early-hints": Scenario("one 103 before the answer", connections.early_hints),
         "1xx-flood": Scenario("a thousand 103 before the answer", connections.flood_1xx),
         "redirect": Scenario("302 to another host", connections.redirect),
-        "keepalive-garbage": Scenario("stray bytes after a good answer", connections.keepalive_garbage),
+        "keepalive-garbage": Scenario("stray bytes right after a good answer", connections.keepalive_garbage),
         "close-idle": Scenario("FIN after a good answer, unannounced", connections.close_idle),
+        "keepalive-garbage-N": Scenario(
+            "stray bytes N ms after a good answer", connections.keepalive_garbage, most=60_000
+        ),
+        "close-idle-N": Scenario("FIN N ms after a good answer", connections.close_idle, most=60_000),
         "connection-close": Scenario("a good answer with connection: close", connections.connection_close),
         "until-close": Scenario("a body that ends with the connection", connections.body_until_close),
     },

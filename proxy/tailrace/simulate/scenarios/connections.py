@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from tailrace.simulate.acts import Act, Close, Data, Early, Fin, Head, Headers, Raw, until_close
+from tailrace.simulate.acts import Act, Close, Data, Early, Fin, Head, Headers, Raw, Wait, until_close
 from tailrace.simulate.answer import echo
 from tailrace.simulate.call import JSON_TYPE, STREAM_TYPE, Call, json_acts, opened, request_id
 from tailrace.simulate.scenarios.answers import plain_echo
@@ -84,14 +84,16 @@ def redirect(call: Call) -> Iterable[Act]:
 
 
 def keepalive_garbage(call: Call) -> Iterator[Act]:
-    """A good answer, then bytes that nobody asked for on the idle connection."""
+    """A good answer; n milliseconds later, bytes that nobody asked for on the idle connection."""
     yield from plain_echo(call)
+    yield from _pause(call)
     yield Raw(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{"stray":true}')
 
 
 def close_idle(call: Call) -> Iterator[Act]:
-    """A good answer, then FIN without having said so."""
+    """A good answer; n milliseconds later FIN, without having said so."""
     yield from plain_echo(call)
+    yield from _pause(call)
     yield Close()
 
 
@@ -106,6 +108,12 @@ def body_until_close(call: Call) -> Iterator[Act]:
     yield until_close(200, (STREAM_TYPE if call.asked.stream else JSON_TYPE, request_id(call)))
     yield from map(Data, pieces)
     yield Fin()
+
+
+def _pause(call: Call) -> Iterator[Act]:
+    """The connection stays idle for n milliseconds; what a client sends meanwhile waits."""
+    if call.n:
+        yield Wait(call.n / 1000)
 
 
 def _with_headers(call: Call, more: Headers) -> Iterator[Act]:
