@@ -20,7 +20,7 @@ from tailrace.records import Json
 from tailrace.settings import Settings
 from tailrace.settings_checks import Problem, contradictions
 from tailrace.settings_schema import describe, meaning, suggestion, takes_text
-from tailrace.settings_secrets import resolve_secrets
+from tailrace.settings_secrets import CLIENT, resolve_secrets
 from tailrace.settings_source import KeyPath, Layers, from_text, read_layers
 
 _EXPECTED: Final = {
@@ -49,6 +49,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: one line for each mistake that was found.
     """
+    return load_with_text(path, environ)[0]
+
+
+def load_with_text(path: Path | None, environ: Mapping[str, str]) -> tuple[Settings, str]:
+    """As `load`, with the text of the file beside it (empty where there is none)."""
     layers = read_layers(path, environ)
     for key_path, name in layers.variables.items():
         _set(layers.values, key_path, from_text(environ[name], takes_text=takes_text(key_path)))
@@ -62,7 +67,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     problems += contradictions(settings)
     if problems:
         raise _error(layers, problems)
-    return settings
+    return settings, layers.text
 
 
 def config_hash(settings: Settings) -> str:
@@ -72,7 +77,10 @@ def config_hash(settings: Settings) -> str:
 
 def public(settings: Settings) -> dict[str, Json]:
     """The settings as JSON, fit to be shown: secrets are `**********`."""
-    return settings.model_dump(mode="json")
+    values = settings.model_dump(mode="json")
+    for provider in values["providers"].values():
+        provider["api_key"] = provider["api_key"] or CLIENT
+    return values
 
 
 def _set(values: Json, path: KeyPath, value: Json) -> None:

@@ -27,7 +27,7 @@ def meaning(path: KeyPath) -> str:
 def takes_text(path: KeyPath) -> bool:
     """Whether the setting at `path` is text, so that a variable's text is its value and no JSON."""
     kind = _kind(path)
-    return kind in {str, Path, SecretStr} or _origin(kind) is Literal
+    return kind in {str, Path, SecretStr} or origin(kind) is Literal
 
 
 def suggestion(path: KeyPath) -> str:
@@ -71,23 +71,25 @@ def _kind(path: KeyPath) -> Json:
         if _is_model(kind):
             field = kind.model_fields.get(str(part))
             kind = field.annotation if field else None
-        elif _origin(kind) in {dict, tuple}:
-            kind = get_args(kind)[1 if _origin(kind) is dict else 0]
+        elif origin(kind) in {dict, tuple}:
+            kind = get_args(kind)[1 if origin(kind) is dict else 0]
         else:
             return None
-        kind = _bare(kind)
+        kind = bare(kind)
     return kind
 
 
-def _bare(kind: Json) -> Json:
-    while _origin(kind) is Annotated:
+def bare(kind: Json) -> Json:
+    """A type without `Annotated` and `| None`."""
+    while origin(kind) is Annotated:
         kind = get_args(kind)[0]
-    if _origin(kind) in {Union, UnionType}:
+    if origin(kind) in {Union, UnionType}:
         (kind,) = (arg for arg in get_args(kind) if arg is not NoneType)
     return kind
 
 
-def _origin(kind: Json) -> object:
+def origin(kind: Json) -> object:
+    """`typing.get_origin` of a type that came in as data."""
     return get_origin(kind)
 
 

@@ -12,7 +12,8 @@ from tailrace.records import Json
 from tailrace.settings import OPENAI_URL
 from tailrace.settings_checks import Problem
 
-_CLIENT: Final = "client"
+CLIENT: Final = "client"
+"""The caller's own key is passed on."""
 _MAX_SECRET_BYTES: Final = 64 * 2**10
 
 
@@ -36,10 +37,10 @@ def _resolve_key(name: str, provider: dict[str, Json], environ: Mapping[str, str
     if not isinstance(reference, str):
         return
     try:
-        provider["api_key"] = None if reference == _CLIENT else _resolve(reference, environ, name)
+        provider["api_key"] = None if reference == CLIENT else _resolve(reference, environ, name)
     except UnresolvedError as exc:
         provider["api_key"] = None
-        yield Problem(("providers", name, "api_key"), f"{exc}; or write {_CLIENT!r} to pass the caller's own key on")
+        yield Problem(("providers", name, "api_key"), f"{exc}; or write {CLIENT!r} to pass the caller's own key on")
 
 
 def _resolve_headers(name: str, headers: Json, environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -1,0 +1,54 @@
+"""`tailrace doctor`: versions, disk, permissions, limits and providers, with what to do about each."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from tailrace.commands.doctor_checks import Finding, Verdict, data_folder, network, reach, versions
+from tailrace.errors import SettingsError
+from tailrace.settings_load import config_hash, load
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Option(help="Settings file; ./tailrace.toml when present.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    with_reach: Annotated[bool, typer.Option("--reach", help="Ask each provider for its models, too.")] = False,
+) -> None:
+    """Report versions, disk, permissions, limits and providers. Exit code 1 where something would fail."""
+    findings = list(_findings(config, with_reach=with_reach))
+    if as_json:
+        typer.echo(orjson.dumps([asdict(finding) for finding in findings]).decode())
+    else:
+        for finding in findings:
+            typer.echo(_line(finding))
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def _findings(config: Path | None, *, with_reach: bool) -> Iterator[Finding]:
+    yield from versions()
+    try:
+        settings = load(config, os.environ)
+    except SettingsError as exc:
+        for line in str(exc).splitlines():
+            yield Finding("settings", Verdict.FAIL, line)
+        return
+    yield Finding("settings", Verdict.OK, f"config {config_hash(settings)}")
+    yield from data_folder(settings)
+    yield from network(settings)
+    if with_reach:
+        yield from asyncio.run(reach(settings))
+
+
+def _line(finding: Finding) -> str:
+    advice = f" ({finding.advice})" if finding.advice else ""
+    return f"{finding.verdict:<4}  {finding.subject:<18} {finding.value}{advice}"

@@ -1,0 +1,32 @@
+"""`tailrace serve`: the proxy, until SIGTERM or Ctrl-C."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailrace import serve as supervisor
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    config: Annotated[Path | None, typer.Option(help="Settings file; ./tailrace.toml when present.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of server.host.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port, instead of server.port.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Relay processes, instead of server.workers.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Data folder, instead of log.data_dir.")] = None,
+) -> None:
+    """Run the proxy: the relay workers, the writer and what watches them."""
+    given = {"SERVER__HOST": host, "SERVER__PORT": port, "SERVER__WORKERS": workers, "LOG__DATA_DIR": data_dir}
+    options = {f"TAILRACE_{name}": str(value) for name, value in given.items() if value is not None}
+    supervisor.serve(supervisor.Launch(config, {**os.environ, **options}, _announce))
+
+
+def _announce(url: str, data_dir: Path) -> None:
+    shown = data_dir if data_dir.is_absolute() else f"./{data_dir}"
+    typer.echo(f"Tailrace is ready on {url} (data in {shown})")

@@ -1,0 +1,32 @@
+"""`tailrace simulate`: the simulated provider on a port of its own."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailrace.simulate.scenarios import scenario_list
+from tailrace.simulate.server import run
+
+app = typer.Typer()
+
+
+@app.command()
+def simulate(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 4701,
+    dialogues: Annotated[Path | None, typer.Option(help="JSONL file that sim/replay answers from.")] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the models and what each does.")] = False,
+) -> None:
+    """Run a provider that answers, misbehaves and replays on demand, until Ctrl-C."""
+    if show_list:
+        width = max(len(name) for name, _ in scenario_list())
+        for name, says in scenario_list():
+            typer.echo(f"{name:<{width}}  {says}")
+        return
+    asyncio.run(run(host, port, dialogues, _announce))
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"The simulated provider is ready on {url}")

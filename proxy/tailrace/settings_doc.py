@@ -1,0 +1,142 @@
+"""The settings written down: as TOML (effective, or the commented example) and as Markdown. Pure; docs tests use it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from tailrace.records import Json
+from tailrace.settings import OPENAI_URL, Settings, Table, parse_bytes
+from tailrace.settings_schema import bare, origin
+
+_HEADER: Final = """\
+# Every setting of Tailrace with its default; `#key = …` is not set. Keep only the lines you change.
+# In the environment: TAILRACE_SERVER__PORT=4701 sets `port` of [server]."""
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_NAMES: Final = {"providers": "openai", "models": "support-bot"}  # what a user's own table is called in the example
+_REQUIRED: Final = {
+    "base_url": OPENAI_URL,
+    "targets": [{"provider": "openai", "model": "gpt-5-mini", "weight": 90}, {"provider": "sim", "model": "echo"}],
+    "provider": "openai",
+    "model": "gpt-5-mini",
+}
+_GIVEN: Final = ("base_url", "api_key")
+_UNSET: Final = {"api_key": "client", "ca_file": "/etc/ssl/own-ca.pem", "dialogues": "dialogues.jsonl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of one table, as the docs show it. `default` is TOML; None where the key must be given or is unset."""
+
+    table: str
+    key: str
+    default: str | None
+    example: str
+    meaning: str
+
+
+def settings() -> Iterator[tuple[str, str, list[Setting]]]:
+    """Each table as (name, meaning, its settings), the root first; a user's own names stand as in the example."""
+    yield from _tables("", Settings)
+
+
+def example() -> str:
+    """Every setting with its meaning and its default, as a file that loads; what has no default is commented out."""
+    lines = [_HEADER]
+    for table, meaning, entries in settings():
+        if entries and not table.endswith("[]"):  # an array's entries stand inline
+            off = "#" if table.startswith("models") else ""
+            lines += ["", f"# {meaning}", f"{off}[{table}]"] if table else [""]
+            for entry in entries:
+                given = entry.default is not None or entry.key in _GIVEN
+                lines += [f"# {entry.meaning}", f"{'' if given and not off else '#'}{entry.key} = {entry.example}"]
+    return "\n".join(lines) + "\n"
+
+
+def markdown() -> str:
+    """One Markdown table for each TOML table: key, default, meaning."""
+    lines: list[str] = []
+    for table, meaning, entries in settings():
+        if entries:
+            lines += [f"### `[{table}]`" if table else "### Top level", "", meaning, ""]
+            lines += ["| key | default | meaning |", "|---|---|---|"]
+            lines += [f"| `{e.key}` | {f'`{e.default}`' if e.default else ''} | {e.meaning} |" for e in entries]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def as_toml(values: Mapping[str, Json], table: str = "") -> str:
+    """`values` as TOML; what is None is left out."""
+    plain = {key: value for key, value in values.items() if not isinstance(value, Mapping) and value is not None}
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
+    text = (f"\n[{table}]\n" if table and plain else "") + "".join(f"{line}\n" for line in lines)
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            text += as_toml(value, f"{table}.{_key(key)}" if table else _key(key))
+    return text
+
+
+def _tables(name: str, kind: type[Table]) -> Iterator[tuple[str, str, list[Setting]]]:
+    below: list[tuple[str, type[Table]]] = []
+    entries: list[Setting] = []
+    for key, field in kind.model_fields.items():
+        inner = _inner(field)
+        if inner is None or inner[0] == "[]":
+            entries.append(_setting(name, key, field))
+        if inner is not None:
+            suffix = inner[0].replace("NAME", _NAMES.get(key, "NAME"))
+            below.append((f"{name}.{key}{suffix}" if name else f"{key}{suffix}", inner[1]))
+    yield name, " ".join((kind.__doc__ or "").split()), entries
+    for path, kind_below in below:
+        yield from _tables(path, kind_below)
+
+
+def _inner(field: FieldInfo) -> tuple[str, type[Table]] | None:
+    """The table that a field holds, and what is added to its name where it holds many of them."""
+    kind, suffix = bare(field.annotation), ""
+    if origin(kind) is dict:
+        kind, suffix = bare(get_args(kind)[1]), ".NAME"
+    elif origin(kind) is tuple:
+        kind, suffix = bare(get_args(kind)[0]), "[]"
+    return (suffix, kind) if isinstance(kind, type) and issubclass(kind, Table) else None
+
+
+def _setting(table: str, key: str, field: FieldInfo) -> Setting:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    meaning = " ".join((field.description or "").split())
+    if default is PydanticUndefined or default is None:
+        return Setting(table, key, None, _value({**_REQUIRED, **_UNSET}[key]), meaning)
+    shown = _value(_size(default) if _is_size(field) else default)
+    return Setting(table, key, shown, shown, meaning)
+
+
+def _is_size(field: FieldInfo) -> bool:
+    return any(getattr(part, "func", None) is parse_bytes for part in field.metadata)
+
+
+def _size(value: int) -> Json:
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value % factor == 0:
+            return f"{value // factor} {unit}"
+    return value
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+
+
+def _value(value: Json) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_value(entry) for entry in value)}]"
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(key)} = {_value(entry)}" for key, entry in value.items() if entry is not None)
+        return f"{{{inner}}}"
+    if isinstance(value, (bool, int)):
+        return json.dumps(value)
+    if isinstance(value, float):
+        return repr(int(value) if value.is_integer() else value)
+    return json.dumps(str(value), ensure_ascii=False)
