@@ -1,0 +1,52 @@
+"""One export, from a recipe and a store to files with their manifest: what `export`, `--dry-run` and `verify` share."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tailrace.records import Json
+from tailrace.store import read
+from tailrace_exporters.engines import local
+from tailrace_exporters.files import Files
+from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest
+from tailrace_exporters.pipeline import DROPPED, LINEAGE
+from tailrace_exporters.recipe import Recipe, recipe_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was made: the manifest's bytes, and its counted part."""
+
+    manifest: bytes
+    report: dict[str, Json]
+    watermark: int
+
+
+async def latest(connection: AsyncConnection) -> int:
+    """The watermark of an export that begins now."""
+    found = await read.watermark(connection)
+    await connection.rollback()
+    return found
+
+
+async def build(log: local.Log, recipe: Recipe, text: str, files: Files, *, progress: local.Progress) -> Built:
+    """Run `recipe` (whose text is `text`) over `log` into `files`, manifest included.
+
+    Raises:
+        WorkFailed: the store is damaged, the disk failed, or the counts do not add up.
+    """
+    for path in (LINEAGE, DROPPED):
+        files.touch(path)
+    pipeline = await local.run(log, recipe, files, progress=progress)
+    report = pipeline.report.content(pipeline.ledger, recipe.split)
+    content = manifest(
+        name=recipe.name,
+        recipe=text,
+        recipe_sha256=recipe_hash(text),
+        watermark=log.watermark,
+        report=report,
+        files=dict(files.tallies),
+    )
+    files.write(MANIFEST, content)
+    files.write(DIGEST, digest_line(content))
+    return Built(content, report, log.watermark)

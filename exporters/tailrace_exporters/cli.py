@@ -1,0 +1,188 @@
+"""`tailrace export RECIPE.toml --out DIR | verify DIR | formats | preview RECIPE.toml`: words only.
+
+Mounted by the entry point group `tailrace.commands`. Errors of ours pass through to `tailrace.cli`, which prints them
+and picks the exit code: 2 where the call or the recipe is wrong, 1 where the work failed or an export does not verify.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import orjson
+import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typer.core import TyperGroup
+
+from tailrace.commands.reading import data_folder, reading
+from tailrace.commands.terminal import console, escaped, json_line
+from tailrace.errors import UserError, WorkFailed
+from tailrace.records import Json
+from tailrace_exporters import show, verify
+from tailrace_exporters.build import Built, build, latest
+from tailrace_exporters.engines import local
+from tailrace_exporters.files import NoFiles, must_not_exist, new_folder
+from tailrace_exporters.formats import FORMATS
+from tailrace_exporters.progress import shown
+from tailrace_exporters.recipe import read_recipe
+
+T = TypeVar("T")
+
+
+class RecipeGroup(TyperGroup):
+    """A group whose command may be left out: what does not begin with the name of one belongs to `run`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # typer has no public name for its context's base
+        """Put `run` in front where no command stands there."""
+        named = not args or args[0] in self.commands or args[0] == "--help"
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
+app: Final = typer.Typer(
+    name="export",
+    cls=RecipeGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    subcommand_metavar="RECIPE.toml --out DIR | verify DIR | formats | preview RECIPE.toml",
+    help="Turn the log into datasets. `tailrace export run --help` has the options of an export.",
+)
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The recipe.")]
+Config = Annotated[Path | None, typer.Option("--config", help="The settings; ./tailrace.toml when present.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The data folder, instead of the settings' own.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for machines; no progress.")]
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    *,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="A new folder for the export.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, stage by stage; write nothing.")] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Export what RECIPE.toml describes into the new folder DIR (the default command)."""
+    wanted, text = read_recipe(recipe)
+    if not dry_run:
+        if out is None:
+            raise UserError("export: give the new folder with --out DIR, or count only with --dry-run")
+        must_not_exist(out)
+
+    async def work(connection: AsyncConnection) -> Built:
+        log = local.Log(connection, await latest(connection))
+        with shown(quiet=as_json) as progress:
+            if out is None or dry_run:
+                return await build(log, wanted, text, NoFiles(), progress=progress)
+            with new_folder(out) as files:
+                return await build(log, wanted, text, files, progress=progress)
+
+    built = _with_store(config, data_dir, work)
+    if as_json:
+        _echo_json({"out": None if dry_run else str(out), "watermark": built.watermark, **built.report})
+        return
+    for line in show.report(built.report):
+        typer.echo(line)
+    typer.echo("nothing written (--dry-run)" if dry_run else f"written to {out}")
+
+
+@app.command("verify")
+def verify_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of an export.")],
+    *,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Check an export's files against its manifest, then make it again from the log and compare byte for byte."""
+    claim = verify.read_claim(folder)
+    verdict = verify.check_files(claim)
+
+    async def work(connection: AsyncConnection) -> verify.Verdict:
+        end = await latest(connection)
+        if end < claim.watermark:
+            found = f"the log ends at {end}, before the export's watermark {claim.watermark}; is this its data folder?"
+            return verify.Verdict(findings=[found])
+        with shown(quiet=as_json) as progress:
+            return await verify.rebuild(claim, local.Log(connection, claim.watermark), progress=progress)
+
+    if verdict.recipe_holds:
+        again = _with_store(config, data_dir, work)
+        verdict.findings += again.findings
+        verdict.notes += again.notes
+    else:
+        verdict.notes.append("not made again, because its recipe is not the one it was made with")
+    rows = claim.manifest.get("rows", {})
+    if as_json:
+        _echo_json({"verified": not verdict.findings, "findings": verdict.findings, "notes": verdict.notes} | rows)
+    else:
+        for line in [*verdict.findings, *(f"note: {note}" for note in verdict.notes)]:
+            typer.echo(escaped(line))
+    if verdict.findings:
+        raise WorkFailed(f"{folder}: does not verify ({len(verdict.findings)} findings)")
+    if not as_json:
+        typer.echo(f"{folder}: verified: {rows['count']} rows, made again byte for byte")
+
+
+@app.command()
+def formats(*, as_json: AsJson = False) -> None:
+    """List the target formats, with what each converts and what it refuses."""
+    if as_json:
+        _echo_json(
+            {
+                name: {"about": each.about, "converts": dict(each.rules), "refuses": dict(each.reasons)}
+                for name, each in FORMATS.items()
+            }
+        )
+        return
+    for line in show.formats(FORMATS):
+        typer.echo(line)
+
+
+@app.command()
+def preview(
+    recipe: RecipeFile,
+    *,
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 3,
+    as_json: AsJson = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the first rows that RECIPE.toml gives, with what is learned of each; writes nothing."""
+    wanted, _ = read_recipe(recipe)
+    seen: list[Json] = []
+
+    async def work(connection: AsyncConnection) -> None:
+        log = local.Log(connection, await latest(connection))
+        with shown(quiet=as_json) as progress:
+            look = show.Look(seen, rows)
+            await local.run(log, wanted, NoFiles(), progress=progress, look=look, limit=rows)
+
+    _with_store(config, data_dir, work)
+    if as_json:
+        for value in seen:
+            _echo_json(value)
+        return
+    out = console()
+    for value in seen:
+        for text in show.row(value):
+            out.print(text, soft_wrap=True)
+    if not seen:
+        typer.echo("no rows; `tailrace export RECIPE.toml --dry-run` counts what each stage drops")
+
+
+def _with_store(config: Path | None, data_dir: Path | None, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    folder = data_folder(config, data_dir, os.environ)
+
+    async def opened() -> T:
+        async with reading(folder) as connection:
+            return await work(connection)
+
+    return asyncio.run(opened())
+
+
+def _echo_json(value: Json) -> None:
+    typer.echo(json_line(orjson.dumps(value)))

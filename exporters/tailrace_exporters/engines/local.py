@@ -1,0 +1,160 @@
+"""Runs an export in this process, over the embedded store, in short reads and flat memory.
+
+    links of all completions ──▶ Forest ─┐
+    selected completions ──▶ admit ──────┴─▶ step:  each one's exchange, in log order
+                                             chain: each chain's heads, chains in the order of their last completion
+
+No transaction outlives a batch, so a long export never holds the writer's checkpoint. What a run keeps of the log are
+integers and hashes (about 150 bytes a completion); bodies live as long as their batch.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeVar, cast
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tailrace.store import read
+from tailrace.store.query.fields import COMPLETION
+from tailrace.store.read import Filed
+from tailrace.store.rebuild import Rebuilder
+from tailrace_exporters import select as selecting
+from tailrace_exporters.assemble import Fold
+from tailrace_exporters.files import Files
+from tailrace_exporters.pipeline import Look, Pipeline
+from tailrace_exporters.recipe import Recipe
+from tailrace_exporters.rows import Unit
+from tailrace_exporters.split import Forest
+
+T = TypeVar("T")
+
+_LINKS: Final = 5_000
+_SELECTED: Final = 1_000
+_BODIES: Final = 100
+"""Exchanges held at once: a body may be tens of megabytes."""
+_CACHED_MESSAGES: Final = 4_000
+
+Progress = Callable[[str, int, int], None]
+"""Told the phase, what is done of it and what there is to do, in completions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A store to read, up to a watermark (the `seq` of the last completion that counts)."""
+
+    connection: AsyncConnection
+    watermark: int
+
+
+async def run(
+    log: Log, recipe: Recipe, files: Files, *, progress: Progress, look: Look | None = None, limit: int | None = None
+) -> Pipeline:
+    """Run the whole pipeline; its `ledger` and `report` say what was done. `limit` ends it after that many rows.
+
+    Raises:
+        WorkFailed: a stored body is damaged, or the counts do not add up.
+    """
+    forest = Forest(log.watermark, recipe.seed, recipe.split)
+    async for links in _links(log):
+        for seq, id_, parent in links:
+            forest.add(seq, id_, parent)
+        progress("links", links[-1][0], log.watermark)
+    pipeline = Pipeline(recipe, forest, files, look)
+    pipeline.ledger.log = forest.count
+    bodies = Rebuilder(log.connection, cached=_CACHED_MESSAGES)
+    if recipe.assemble.unit is Unit.STEP:
+        passes = _steps(log, recipe, pipeline, bodies)
+    else:
+        passes = _chains(log, recipe, forest, pipeline, bodies)
+    async for done in passes:
+        progress("rows", done, log.watermark)
+        if limit is not None and pipeline.report.rows >= limit:
+            return pipeline
+    pipeline.ledger.check()
+    return pipeline
+
+
+async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
+    """A row for each admitted completion, in log order."""
+    async for rows in read.rows(log.connection, selecting.selection(recipe.select, log.watermark), batch_rows=_BODIES):
+        admitted = [row for row in rows if pipeline.admit(row)]
+        for row, exchange in zip(admitted, await bodies.exchanges(admitted), strict=True):
+            pipeline.step(row, exchange)
+        yield rows[-1].seq
+
+
+async def _chains(
+    log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline, bodies: Rebuilder
+) -> AsyncIterator[int]:
+    """Rows chain by chain, in the order of the chains' last admitted completions."""
+    chosen = selecting.selection(recipe.select, log.watermark)
+    async for rows in read.rows(log.connection, chosen, batch_rows=_SELECTED):
+        for row in rows:
+            if pipeline.admit(row):
+                forest.mark(row.seq)
+    for chains in _bunches(forest.chains()):
+        members = await _filed(log.connection, (seq for chain in chains for seq in chain))
+        folds = [Fold([members[seq] for seq in chain], {seq: forest.above(seq) for seq in chain}) for chain in chains]
+        await _settle(folds, bodies, members)
+        for fold in folds:
+            pipeline.fold(fold)
+        await log.connection.rollback()
+        yield chains[-1][-1]
+
+
+async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, Filed]) -> None:
+    """Bring each fold the exchanges of its heads until it needs no more: one round, where no history was rewritten."""
+    open_folds = list(folds)
+    while open_folds:
+        for some in _few(open_folds, _BODIES):
+            wanted = [[members[head.seq] for head in fold.heads()] for fold in some]
+            exchanges = await bodies.exchanges([row for rows in wanted for row in rows])
+            found = iter(exchanges)
+            for fold, rows in zip(some, wanted, strict=True):
+                fold.take({row.seq: next(found) for row in rows})
+        open_folds = [fold for fold in open_folds if fold.heads()]
+
+
+async def _links(log: Log) -> AsyncIterator[Sequence[tuple[int, bytes, int | None]]]:
+    """`(seq, id, parent)` of every completion up to the watermark, in log order."""
+    c = COMPLETION.c
+    at = 0
+    while True:
+        statement = select(c.seq, c.id, c.parent).where(c.seq > at, c.seq <= log.watermark).order_by(c.seq)
+        found = (await log.connection.execute(statement.limit(_LINKS))).all()
+        await log.connection.rollback()
+        if not found:
+            return
+        yield cast("Sequence[tuple[int, bytes, int | None]]", found)
+        at = found[-1][0]
+
+
+async def _filed(connection: AsyncConnection, seqs: Iterable[int]) -> dict[int, Filed]:
+    """The completions with these numbers."""
+    found: dict[int, Filed] = {}
+    for some in _few(seqs, _SELECTED):
+        rows = await connection.execute(select(COMPLETION).where(COMPLETION.c.seq.in_(some)))
+        found |= {row.seq: cast("Filed", row) for row in rows}
+    return found
+
+
+def _bunches(chains: Iterable[list[int]]) -> Iterator[list[list[int]]]:
+    """Chains in groups of about `_BODIES` completions, for few queries a row."""
+    bunch: list[list[int]] = []
+    size = 0
+    for chain in chains:
+        bunch.append(chain)
+        size += len(chain)
+        if size >= _BODIES:
+            yield bunch
+            bunch, size = [], 0
+    if bunch:
+        yield bunch
+
+
+def _few(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(values)
+    while few := list(islice(rest, size)):
+        yield few

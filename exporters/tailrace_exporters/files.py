@@ -1,0 +1,186 @@
+"""Where an export's lines go: to a new folder, or nowhere. Each way counts bytes, lines and SHA-256 by file.
+
+A folder appears whole or not at all: lines go to a hidden folder beside it, which is synced and then renamed. What a
+killed run left there is taken over by the next one.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from tailrace.errors import UserError, WorkFailed
+
+_BUFFER_BYTES = 1 << 16
+
+
+@dataclass(slots=True)
+class Tally:
+    """One file's facts, growing with it."""
+
+    lines: int = 0
+    size_bytes: int = 0
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def add(self, data: bytes) -> None:
+        """Count one more line."""
+        self.lines += 1
+        self.size_bytes += len(data)
+        self.digest.update(data)
+
+
+class Files(Protocol):
+    """Takes lines by file."""
+
+    tallies: dict[str, Tally]
+
+    def touch(self, path: str) -> None:
+        """The file `path` is part of the export even if no line comes."""
+        ...
+
+    def write(self, path: str, data: bytes) -> int:
+        """Append a line, its `\\n` included, to the file `path` (relative, with `/`); returns its number, from 1."""
+        ...
+
+
+class NoFiles:
+    """Counts what would be written."""
+
+    def __init__(self) -> None:
+        self.tallies: dict[str, Tally] = {}
+
+    def touch(self, path: str) -> None:
+        """See `Files`."""
+        self.tallies.setdefault(path, Tally())
+
+    def write(self, path: str, data: bytes) -> int:
+        """See `Files`."""
+        tally = self.tallies.get(path)
+        if tally is None:
+            tally = self.tallies[path] = Tally()
+        tally.add(data)
+        return tally.lines
+
+
+class FolderFiles(NoFiles):
+    """Writes below `folder`, which is ours alone."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        super().__init__()
+        self._folder = folder
+        self._stack = stack
+        self._open: dict[str, BinaryIO] = {}
+
+    def touch(self, path: str) -> None:
+        """See `Files`."""
+        super().touch(path)
+        if path not in self._open:
+            self._open[path] = self._stack.enter_context(self._create(path))
+
+    def write(self, path: str, data: bytes) -> int:
+        """See `Files`."""
+        if path not in self._open:
+            self.touch(path)
+        self._open[path].write(data)
+        return super().write(path, data)
+
+    def sync(self) -> None:
+        """Bring everything to the disk, folders included."""
+        for file in self._open.values():
+            file.flush()
+            os.fsync(file.fileno())
+        for folder in {(self._folder / path).parent for path in self._open} | {self._folder}:
+            sync_folder(folder)
+
+    def _create(self, path: str) -> BinaryIO:
+        target = self._folder / path
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.fdopen(fd, "wb", buffering=_BUFFER_BYTES)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[FolderFiles]:
+    """Files of a folder `out` that does not exist yet, and does once the block has ended well.
+
+    Raises:
+        UserError: it exists, cannot be made, or another export is writing it.
+        WorkFailed: the disk failed or is full.
+    """
+    must_not_exist(out)
+    staging = out.parent / f".{out.name}.tailrace-partial"
+    with ExitStack() as stack:
+        stack.enter_context(_owned(staging))
+        try:
+            files = FolderFiles(staging, stack)
+            yield files
+            files.sync()
+            must_not_exist(out)
+            staging.rename(out)
+            sync_folder(out.parent)
+        except OSError as exc:
+            raise WorkFailed(f"{out}: cannot be written ({exc.strerror}); free space or choose another --out") from exc
+
+
+def must_not_exist(out: Path) -> None:
+    """Raises:
+    UserError: `out` exists, or has no name.
+    """
+    if not out.name:
+        raise UserError(f"{out}: --out must name a new folder")
+    if os.path.lexists(out):
+        raise UserError(f"{out}: exists already; choose a new folder with --out, or remove it first")
+
+
+@contextmanager
+def _owned(staging: Path) -> Iterator[None]:
+    """The hidden folder, empty and locked; gone afterwards unless it was renamed."""
+    try:
+        staging.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staging.mkdir(mode=0o700)
+        except FileExistsError:
+            info = staging.lstat()
+            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+                raise UserError(f"{staging}: is in the way; remove it") from None
+        lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as exc:
+        raise UserError(f"{staging}: cannot be made ({exc.strerror}); choose another --out") from exc
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise UserError(
+                f"{staging}: another export is writing there; wait for it, or choose another --out"
+            ) from exc
+        _empty(staging)
+        try:
+            yield
+        finally:
+            if os.path.lexists(staging):
+                shutil.rmtree(staging)
+    finally:
+        os.close(lock)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,40 @@
+"""What a target format is: a pure projection of a canonical row, with each of its losses named.
+
+A part of a row that the target cannot carry is converted by one of the format's `rules`, which are counted, or the row
+is refused for one of its `reasons`, with a JSON pointer to the part. Nothing is lost without one of the two.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tailrace.records import Json
+from tailrace_exporters.rows import Row
+
+
+class UnfitError(Exception):
+    """A row that a format cannot carry. Raised inside a projection, counted by the pipeline."""
+
+    def __init__(self, reason: str, pointer: str) -> None:
+        super().__init__(f"{reason} at {pointer}")
+        self.reason = reason
+        self.pointer = pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row in the target's shape, and the rules by which parts of it were converted."""
+
+    value: Json
+    rules: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One target. `project` raises `UnfitError` with one of `reasons`, and marks conversions with keys of `rules`."""
+
+    about: str
+    project: Callable[[Row], Line]
+    rules: Mapping[str, str]
+    reasons: Mapping[str, str]
+    least_rows: int = 0
+    """Fewer rows than this are worth a warning."""

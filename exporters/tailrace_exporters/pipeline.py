@@ -1,0 +1,190 @@
+"""The stages in their order, over whatever an engine reads: what comes in is counted, what goes out is written.
+
+    completion ── admit ──▶ step, or fold a chain ──▶ place (dedupe, split) ──▶ each format, and the lineage
+                    └──────────────┴─────────────────────────┴─────────────────────┴──▶ dropped.jsonl
+
+Owns the order and the bookkeeping, not the rules: those stand in the stages. Reads nothing; an engine brings the rows.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import orjson
+
+from tailrace.records import Json
+from tailrace_exporters import assemble
+from tailrace_exporters.dedupe import Twins, row_hash
+from tailrace_exporters.files import Files
+from tailrace_exporters.filter import refuse
+from tailrace_exporters.formats import FORMATS
+from tailrace_exporters.formats.base import UnfitError
+from tailrace_exporters.ledger import Ledger
+from tailrace_exporters.recipe import Recipe
+from tailrace_exporters.report import Report
+from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teacher
+from tailrace_exporters.split import SPLIT_CONFLICT, Forest
+
+LINEAGE: Final = "lineage.jsonl"
+DROPPED: Final = "dropped.jsonl"
+UNENCODABLE: Final = "unencodable"
+DUPLICATE: Final = "duplicate"
+
+_LINE_END: Final = re.compile(b"\xc2\x85|\xe2\x80[\xa8\xa9]")
+"""U+0085, U+2028 and U+2029: JSON allows them inside text, and many a reader of lines breaks there."""
+
+Look = Callable[[Placed], None]
+
+
+class Pipeline:
+    """One export under way."""
+
+    def __init__(self, recipe: Recipe, forest: Forest, files: Files, look: Look | None = None) -> None:
+        """`look` is shown each row that is written."""
+        self.ledger = Ledger(recipe.write.formats)
+        self.report = Report()
+        self._recipe = recipe
+        self._forest = forest
+        self._files = files
+        self._look = look
+        self._twins = Twins()
+        self._in_file: dict[tuple[str, str], int] = {}
+        self._follows = recipe.assemble.unit is Unit.STEP  # a chain's row changes as the chain grows, an answer's never
+
+    def admit(self, completion: Completion) -> bool:
+        """A selected completion: may its answer be learned?"""
+        self.ledger.selected += 1
+        count = self.ledger.stages[Stage.FILTER]
+        count.came += 1
+        reason = refuse(completion, self._recipe.filter)
+        if reason is not None:
+            self._drop(Dropped(Stage.FILTER, reason, (completion,)))
+            return False
+        count.went += 1
+        return True
+
+    def step(self, completion: Completion, exchange: Exchange) -> None:
+        """One admitted completion as a row of its own."""
+        count = self.ledger.stages[Stage.ASSEMBLE]
+        count.came += 1
+        row = assemble.step(completion, exchange)
+        if isinstance(row, Dropped):
+            self._drop(row)
+        else:
+            count.went += 1
+            self._row(row)
+
+    def fold(self, fold: assemble.Fold) -> None:
+        """One chain's admitted completions, all settled, as rows."""
+        rows, dropped = fold.rows(self._recipe.assemble.train)
+        count = self.ledger.stages[Stage.ASSEMBLE]
+        count.came += fold.size
+        count.went += len(rows)
+        count.folded += fold.size - len(rows) - len(dropped)
+        for drop in dropped:
+            self._drop(drop)
+        for row in rows:
+            self._row(row)
+
+    def _row(self, row: Row) -> None:
+        placed = self._place(row)
+        if placed is None:
+            return
+        lines = {name: self._project(name, placed) for name in self._recipe.write.formats}
+        self.report.row(placed)
+        self._write(LINEAGE, _lineage(placed, lines))
+        if self._look is not None:
+            self._look(placed)
+
+    def _place(self, row: Row) -> Placed | None:
+        """Dedupe and split, in one place because a duplicate also says which chains belong together."""
+        dedupe, split = self.ledger.stages[Stage.DEDUPE], self.ledger.stages[Stage.SPLIT]
+        dedupe.came += 1
+        try:
+            hash_ = row_hash(row)
+        except TypeError:  # orjson's own error is one
+            self._drop(Dropped(Stage.DEDUPE, UNENCODABLE, (row.head,)))
+            return None
+        seq = row.head.seq
+        twin = self._twins.first(hash_, seq)
+        if twin is not None and self._follows:
+            self._forest.follow(seq, twin)
+        first = twin is None or self._twins.fill(hash_)
+        if self._recipe.dedupe.exact and not first:
+            self._drop(Dropped(Stage.DEDUPE, DUPLICATE, (row.head,)))
+            return None
+        dedupe.went += 1
+        split.came += 1
+        name = self._forest.split(seq, None if first else twin)
+        if name is None:
+            if first:
+                self._twins.vacate(hash_)
+            self._drop(Dropped(Stage.SPLIT, SPLIT_CONFLICT, (row.head,)))
+            return None
+        split.went += 1
+        return Placed(row, hash_, name, self._forest.chain(seq), self._forest.group(seq))
+
+    def _project(self, name: str, placed: Placed) -> str | None:
+        """Write the row in one format; returns `file:line`, or None where the format cannot carry it."""
+        count = self.ledger.formats[name]
+        count.came += 1
+        try:
+            line = FORMATS[name].project(placed.row)
+            data = json_line(line.value)
+        except UnfitError as unfit:
+            self._drop(Dropped(Stage.WRITE, unfit.reason, (placed.row.head,), unfit.pointer), name)
+            return None
+        except (
+            TypeError
+        ):  # arguments that are text in the row and an object in the line can hold what orjson does not take
+            self._drop(Dropped(Stage.WRITE, UNENCODABLE, (placed.row.head,)), name)
+            return None
+        count.went += 1
+        self.ledger.rules[name].update(line.rules)
+        path = self._path(name, placed.split)
+        return f"{path}:{self._files.write(path, data)}"
+
+    def _path(self, name: str, split: str) -> str:
+        shard_rows = self._recipe.write.shard_rows
+        if shard_rows is None:
+            return f"{name}/{split}.jsonl"
+        index = self._in_file.get((name, split), 0)
+        self._in_file[name, split] = index + 1
+        return f"{name}/{split}-{index // shard_rows:05}.jsonl"
+
+    def _drop(self, dropped: Dropped, name: str | None = None) -> None:
+        count = self.ledger.stages[dropped.stage] if name is None else self.ledger.formats[name]
+        count.dropped[dropped.reason] += 1
+        line: dict[str, Json] = {"stage": dropped.stage.value, "reason": dropped.reason}
+        if name is not None:
+            line["format"] = name
+        if dropped.pointer is not None:
+            line["pointer"] = dropped.pointer
+        line["completions"] = [id_text(completion.id) for completion in dropped.completions]
+        self._write(DROPPED, line)
+
+    def _write(self, path: str, value: Json) -> None:
+        self._files.write(path, json_line(value))
+
+
+def json_line(value: Json) -> bytes:
+    """One line of JSONL: UTF-8, keys as they come, no line break inside for any reader."""
+    return _LINE_END.sub(_escaped, orjson.dumps(value)) + b"\n"
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
+
+
+def _lineage(placed: Placed, lines: Mapping[str, str | None]) -> Json:
+    row = placed.row
+    return {
+        "row": placed.hash.hex(),
+        "split": placed.split,
+        "chain": id_text(placed.chain),
+        "group": id_text(placed.group),
+        "learned": [id_text(completion.id) for completion in row.learned],
+        "context": [id_text(completion.id) for completion in row.context],
+        "teacher": sorted({teacher(completion) for completion in row.learned}),
+        "lines": dict(lines),
+    }

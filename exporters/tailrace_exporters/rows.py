@@ -1,0 +1,117 @@
+"""The values that pass between the stages. No I/O, nothing of the store but what a completion is.
+
+Completion (+ Exchange) ── filter, assemble ──▶ Row ── dedupe, split ──▶ Placed ── formats ──▶ lines
+                └──────────────┴─────────────────────────────────┴─────────────┴──▶ Dropped, with its reason
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tailrace.records import Json
+from tailrace.store.rebuild import Exchange as Exchange  # noqa: PLC0414 - the stages know it as theirs
+
+
+class Unit(StrEnum):
+    """What becomes one row."""
+
+    CHAIN = "chain"  # a conversation
+    STEP = "step"  # an answer, with all that the model saw before it
+
+
+class Train(StrEnum):
+    """Which of a conversation's answers are learned."""
+
+    ALL = "all"
+    LAST = "last"
+
+
+class Stage(StrEnum):
+    """Where a completion or a row can be dropped; the words of the ledger, in order."""
+
+    FILTER = "filter"
+    ASSEMBLE = "assemble"
+    DEDUPE = "dedupe"
+    SPLIT = "split"
+    WRITE = "write"
+
+
+class Completion(Protocol):
+    """What the stages read of a logged completion; a row of the store is one."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def id(self) -> bytes: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def served_model(self) -> str | None: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def finish_reason(self) -> str | None: ...
+    @property
+    def link_answer(self) -> bytes | None: ...
+    @property
+    def input_tokens(self) -> int | None: ...
+    @property
+    def output_tokens(self) -> int | None: ...
+    @property
+    def tags(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A canonical row: a conversation in OpenAI's shape, tool arguments as text, and what is learned of it."""
+
+    head: Completion
+    """The completion whose request and answer the conversation is."""
+    messages: Sequence[Json]
+    tools: Json | None
+    response_format: Json | None
+    parallel_tool_calls: Json | None
+    train: tuple[bool, ...]
+    """For each message whether it is learned; only recorded answers are."""
+    learned: tuple[Completion, ...]
+    """The completions that gave the learned answers, in the conversation's order; the head among them."""
+    context: tuple[Completion, ...] = ()
+    """Those that gave the other recorded answers in it: learned in another row, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A row with its hash and its split."""
+
+    row: Row
+    hash: bytes
+    split: str
+    chain: bytes
+    """Id of the completion that the chain starts with."""
+    group: bytes
+    """Id of the first completion, in log order, of all that must stand in one split with this row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What does not go on, and why."""
+
+    stage: Stage
+    reason: str
+    completions: tuple[Completion, ...]
+    pointer: str | None = None
+    """JSON pointer into the canonical row, where a part of it is the reason."""
+
+
+def teacher(completion: Completion) -> str:
+    """Which model gave the answer: `provider/model`, as the provider names it where it does."""
+    return f"{completion.provider}/{completion.served_model or completion.model}"
+
+
+def id_text(raw: bytes) -> str:
+    """A completion's id as people see it: a UUID."""
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,58 @@
+"""Which completions a recipe means, as of a watermark: its `[select]` as a condition on the store's columns.
+
+What a query may ask of a completion can change after it was filed: completions follow it, its chain grows, a parent is
+filed late. Such columns are replaced by what they were at the watermark, so that the query means the same rows
+whenever it is run again.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, null, select
+from sqlalchemy.sql.elements import ColumnClause
+from sqlalchemy.sql.visitors import replacement_traverse
+
+from tailrace.records import Relation
+from tailrace.store.query import parse
+from tailrace.store.query.fields import CHAIN, COMPLETION
+from tailrace.store.read import Selection, narrowed
+from tailrace_exporters.recipe import Select
+
+
+def selection(recipe: Select, watermark: int) -> Selection:
+    """The selection of `recipe` among the completions up to and including `watermark` (a `seq`)."""
+    chosen = Selection(since_us=recipe.since, until_us=recipe.until, up_to_seq=watermark)
+    if recipe.where is None:
+        return chosen
+    chosen = narrowed(chosen, parse(recipe.where))
+    assert chosen.where is not None
+    return replace(chosen, where=as_of(chosen.where, watermark))
+
+
+def as_of(condition: ColumnElement[bool], watermark: int) -> ColumnElement[bool]:
+    """`condition`, with what can change about a filed completion read as it was at `watermark`."""
+    then = _then(watermark)
+
+    def replaced(element: Any, **_: Any) -> Any:
+        return then.get(element) if isinstance(element, ColumnClause) else None
+
+    return replacement_traverse(condition, {}, replaced)
+
+
+def _then(watermark: int) -> dict[Any, ColumnElement[Any]]:
+    """Each column that can change, and what it was."""
+    own, other = COMPLETION.c, COMPLETION.alias("other")
+    chain = (other.c.chain == own.chain, other.c.seq <= watermark)
+    late = own.parent > watermark
+    return {
+        CHAIN.c.steps: _of_others(func.max(other.c.step), chain),
+        CHAIN.c.completions: _of_others(func.count(), chain),
+        # Through the chain, which has an index; the parent has none.
+        own.children: _of_others(func.count(), (*chain, other.c.parent == own.seq)),
+        own.relation: case((late, Relation.START.value), else_=own.relation),
+        own.link_kind: case((late, null()), else_=own.link_kind),
+    }
+
+
+def _of_others(value: ColumnElement[Any], conditions: tuple[ColumnElement[bool], ...]) -> ColumnElement[Any]:
+    return select(value).where(*conditions).correlate(COMPLETION).scalar_subquery()
