@@ -26,10 +26,11 @@ _MOST_ENTRIES: Final = 50
 _SECRET_NAME: Final = re.compile(r"(authorization|api[-_]?key|cookie|secret|password|token)$", re.IGNORECASE)
 _SECRET_TEXT: Final = re.compile(
     r"(?P<before>\b(?:bearer|basic)\s+)[^\s\"',;]+"  # an Authorization header's value
-    r"|\b(?:sk|tr|xai|gsk|AIza|hf|AKIA)[-_]?[A-Za-z0-9_-]{12,}"  # keys of providers, and ours
+    r"|(?<![A-Za-z0-9])(?:sk|tr|xai|gsk|AIza|hf|AKIA)[-_]?[A-Za-z0-9_-]{12,}"  # keys of providers, and ours
     r"|(?P<url>://)[^/\s@]+@",  # user and password in an address
     re.IGNORECASE,
 )
+_STRUCTLOGS_OWN: Final = ("_record", "_from_structlog")
 _QUIET: Final = ("httpx", "httpcore", "aiosqlite", "asyncio")  # they log addresses, statements or noise below warning
 
 
@@ -74,7 +75,7 @@ def configure(level: str, *, process: str = "tailrace", stream: TextIO | None = 
 
 def clean(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001 structlog's signature
     """A structlog processor: the event without bodies and without what looks like a secret."""
-    return {name: value if name.startswith("_") else _clean(name, value, 0) for name, value in event.items()}
+    return {mask(name): value if name in _STRUCTLOGS_OWN else _clean(name, value, 0) for name, value in event.items()}
 
 
 def mask(text: str) -> str:

@@ -39,13 +39,14 @@ class Layers:
         """The variable, or `file:line`, that set `path`, or the nearest table around it that was written down."""
         lines = dict(locate(self.text)) if self.text else {}
         for length in range(len(path), 0, -1):
-            if path[:length] in self.variables:
-                return self.variables[path[:length]]
-            if path[:length] in lines:
-                return f"{self.file}:{lines[path[:length]]}"
-        for below, name in self.variables.items():
-            if below[: len(path)] == path:
-                return name
+            around = path[:length]
+            if around in self.variables:
+                return self.variables[around]
+            if around in lines:
+                return f"{self.file}:{lines[around]}"
+            for below, name in self.variables.items():
+                if below[:length] == around:
+                    return name
         return "settings" if self.file is None else str(self.file)
 
 
