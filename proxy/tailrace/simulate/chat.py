@@ -5,7 +5,7 @@ mistreated on the way, is a scenario's.
 Source of the shapes: OpenAI's API reference, "Chat" and "Chat streaming", as openai-python 3.x types them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -117,8 +117,9 @@ def _whole(body: dict[str, Json], name: str, least: int, most: int | None = None
 
 
 def _tools(tools: Json) -> tuple[Tool, ...]:
-    offered = tools if isinstance(tools, list) else []
-    functions = [tool.get("function") for tool in offered if isinstance(tool, dict)]
+    if not isinstance(tools, list):
+        return ()
+    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)]
     return tuple(
         Tool(function["name"], function.get("parameters"))
         for function in functions
@@ -148,7 +149,7 @@ def _choice(asked: Asked, answer: Answer, stamp: Stamp, index: int) -> dict[str,
         message["reasoning_content"] = answer.reasoning
     if answer.calls:
         message["tool_calls"] = [_call(answer, stamp, i) for i in range(len(answer.calls))]
-    said = _logprobs(asked, tuple(words(answer.text))) if answer.text else None
+    said = _logprobs(asked, words(answer.text)) if answer.text else None
     return {"index": index, "message": message, "logprobs": said, "finish_reason": answer.finish}
 
 
@@ -181,7 +182,7 @@ def _call_deltas(answer: Answer, stamp: Stamp, i: int) -> Iterator[dict[str, Jso
         yield {"tool_calls": [{"index": i, "function": {"arguments": arguments[at : at + 8]}}]}
 
 
-def _logprobs(asked: Asked, said: Sequence[str]) -> dict[str, Json] | None:
+def _logprobs(asked: Asked, said: Iterable[str]) -> dict[str, Json] | None:
     if asked.top_logprobs is None:
         return None
     return {"content": [_token(token, asked.top_logprobs) for token in said], "refusal": None}

@@ -5,6 +5,7 @@ waits for an entry's end is called back on each change; nothing here sleeps or p
 """
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from tailrace.simulate.acts import Headers
 _CREDENTIALS: Final = frozenset(
     (b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"),
 )
+_QUERY_KEY: Final = re.compile(r"((?:^|&)(?:key|api_key)=)[^&]*")
 _LARGE_BODY: Final = 64 * 2**10
 
 
@@ -192,13 +194,18 @@ class Ledger:
             watcher()
 
 
-def without_credentials(headers: Headers) -> Headers:
-    """`headers`, each credential reduced to `sha256:` with eight hex digits and its length."""
-    return tuple((name, _reduced(value) if name in _CREDENTIALS else value) for name, value in headers)
+def without_credentials(request: SimRequest) -> SimRequest:
+    """`request`, each credential in it reduced to eight hex digits of its SHA-256 and its length."""
+    headers = tuple([_reduced(header) if header[0] in _CREDENTIALS else header for header in request.headers])
+    query = _QUERY_KEY.sub(r"\1reduced", request.query) if request.query else ""
+    return SimRequest(
+        request.method, request.path, query, headers, request.body, request.connection, request.on_connection
+    )
 
 
-def _reduced(value: bytes) -> bytes:
-    return b"sha256:%s length:%d" % (sha256(value).hexdigest()[:8].encode(), len(value))
+def _reduced(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = header
+    return name, b"sha256:%s length:%d" % (sha256(value).hexdigest()[:8].encode(), len(value))
 
 
 def _digest(body: bytes) -> bytes:

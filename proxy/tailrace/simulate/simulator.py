@@ -4,11 +4,10 @@ Owns the state that outlives one request: the ledger, the dialogues, the counter
 server (`server.py`) or a transport in process (`upstream/simulated.py`) plays the script and tells the entry.
 """
 
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
@@ -28,7 +27,6 @@ WIRES: Final[Mapping[str, Wire]] = MappingProxyType({"/chat/completions": chat})
 
 _CALLERS: Final = 10_000  # callers whose attempts are counted; the one longest silent is forgotten
 _SESSION_HEADERS: Final = frozenset((b"x-session-id", b"x-tailrace-session", b"helicone-session-id"))
-_QUERY_KEY: Final = re.compile(r"((?:^|&)(?:key|api_key)=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +65,7 @@ class Simulator:
         """What is done about `request`. Never raises for what a client sent."""
         if request.path.startswith(control.PREFIX):
             return Exchange(control.acts(self.ledger, request, self.forget), Entry(0, 0.0, request, None, None))
-        seen = replace(
-            request,
-            headers=without_credentials(request.headers),
-            query=_QUERY_KEY.sub(r"\1reduced", request.query) if request.query else "",
-        )
+        seen = without_credentials(request)
         if request.path.endswith("/models") and request.method == "GET":
             return Exchange(_models(), self.ledger.open(seen, None, None))
         wire = next((wire for path, wire in WIRES.items() if request.path.endswith(path)), None)
