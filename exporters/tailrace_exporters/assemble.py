@@ -90,15 +90,15 @@ class Fold:
 
     def rows(self, train: Train) -> tuple[list[Row], list[Dropped]]:
         """The chain's rows, newest head first, and the members that gave none and are in none."""
-        rows: list[Row] = []
-        dropped = list(self._dropped)
         learned: set[bytes | int] = set()
-        for seq in sorted(self._holders, reverse=True):
-            row = self._folded(seq, train, learned)
-            if row is None:
-                dropped.append(Dropped(Stage.ASSEMBLE, REPEATED, (self._members[seq],)))
-            else:
-                rows.append(row)
+        folded = {seq: self._folded(seq, train, learned) for seq in sorted(self._holders, reverse=True)}
+        rows = [row for row in folded.values() if row is not None]
+        told = {completion.seq for row in rows for completion in (*row.learned, *row.context)}
+        dropped = list(self._dropped)
+        for seq in (seq for seq, row in folded.items() if row is None):
+            left = [member for _, member in self._holders[seq][1] if member not in told]
+            told.update(left)
+            dropped.append(Dropped(Stage.ASSEMBLE, REPEATED, tuple(self._members[member] for member in left)))
         return rows, dropped
 
     def _hold(self, seq: int, found: Conversation) -> None:

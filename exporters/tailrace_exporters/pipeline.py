@@ -80,7 +80,7 @@ class Pipeline:
         count = self.ledger.stages[Stage.ASSEMBLE]
         count.came += fold.size
         count.went += len(rows)
-        count.folded += fold.size - len(rows) - len(dropped)
+        count.folded += fold.size - len(rows) - sum(len(drop.completions) for drop in dropped)
         for drop in dropped:
             self._drop(drop)
         for row in rows:
@@ -103,7 +103,7 @@ class Pipeline:
         try:
             hash_ = row_hash(row)
         except TypeError:  # orjson's own error is one
-            self._drop(Dropped(Stage.DEDUPE, UNENCODABLE, (row.head,)))
+            self._drop(Dropped(Stage.DEDUPE, UNENCODABLE, row.learned))
             return None
         seq = row.head.seq
         twin = self._twins.first(hash_, seq)
@@ -111,7 +111,7 @@ class Pipeline:
             self._forest.follow(seq, twin)
         first = twin is None or self._twins.fill(hash_)
         if self._recipe.dedupe.exact and not first:
-            self._drop(Dropped(Stage.DEDUPE, DUPLICATE, (row.head,)))
+            self._drop(Dropped(Stage.DEDUPE, DUPLICATE, row.learned))
             return None
         dedupe.went += 1
         split.came += 1
@@ -119,7 +119,7 @@ class Pipeline:
         if name is None:
             if first:
                 self._twins.vacate(hash_)
-            self._drop(Dropped(Stage.SPLIT, SPLIT_CONFLICT, (row.head,)))
+            self._drop(Dropped(Stage.SPLIT, SPLIT_CONFLICT, row.learned))
             return None
         split.went += 1
         return Placed(row, hash_, name, self._forest.chain(seq), self._forest.group(seq))
@@ -132,12 +132,12 @@ class Pipeline:
             line = FORMATS[name].project(placed.row)
             data = json_line(line.value)
         except UnfitError as unfit:
-            self._drop(Dropped(Stage.WRITE, unfit.reason, (placed.row.head,), unfit.pointer), name)
+            self._drop(Dropped(Stage.WRITE, unfit.reason, placed.row.learned, unfit.pointer), name)
             return None
         except (
             TypeError
         ):  # arguments that are text in the row and an object in the line can hold what orjson does not take
-            self._drop(Dropped(Stage.WRITE, UNENCODABLE, (placed.row.head,)), name)
+            self._drop(Dropped(Stage.WRITE, UNENCODABLE, placed.row.learned), name)
             return None
         count.went += 1
         self.ledger.rules[name].update(line.rules)
@@ -154,7 +154,8 @@ class Pipeline:
 
     def _drop(self, dropped: Dropped, name: str | None = None) -> None:
         count = self.ledger.stages[dropped.stage] if name is None else self.ledger.formats[name]
-        count.dropped[dropped.reason] += 1
+        rows = dropped.stage not in (Stage.FILTER, Stage.ASSEMBLE)
+        count.dropped[dropped.reason] += 1 if rows else len(dropped.completions)
         line: dict[str, Json] = {"stage": dropped.stage.value, "reason": dropped.reason}
         if name is not None:
             line["format"] = name

@@ -102,6 +102,7 @@ class Dropped:
     stage: Stage
     reason: str
     completions: tuple[Completion, ...]
+    """Those it costs: before a row is made each is counted, afterwards the one row is."""
     pointer: str | None = None
     """JSON pointer into the canonical row, where a part of it is the reason."""
 

@@ -1,4 +1,4 @@
-"""Which split a row belongs to: splits that cannot leak, and rows that never move when the log grows. Pure.
+"""Which split a row belongs to: splits that cannot leak, rows that never move when the log grows. Pure.
 
 The completions of a chain stand in one split: that of the chain's first completion in log order, by the keyed hash of
 its id. With `step` a chain that begins with a duplicate of an earlier row goes where that row is.
@@ -32,7 +32,10 @@ def share(seed: int, id_: bytes, shares: Mapping[str, float]) -> str:
 class Forest:
     """The chains of a log up to a watermark, as links between completions; about 50 bytes a completion.
 
-    `add` every completion in log order, those that are not selected too: they connect the others.
+    `add` every completion, those that are not selected too: they connect the others. Then `grow`, then ask.
+
+    A link can be moved once, to a parent filed after its child. What the child continued before that moment is told by
+    the links of now: the nearest completion above it that was filed before it was.
     """
 
     def __init__(self, watermark: int, seed: int, shares: Mapping[str, float]) -> None:
@@ -41,32 +44,60 @@ class Forest:
         self._names = list(shares)
         self._watermark = watermark
         size = watermark + 1
-        self._root = array("q", bytes(8 * size))  # 0: no such completion
+        self._root = array("q", bytes(8 * size))  # 0: not grown
         self._home = array("q", bytes(8 * size))
-        self._parent = array("q", bytes(8 * size))
+        self._parent = array("q", bytes(8 * size))  # 0: none
+        self._later: dict[int, int] = {}  # the parents of parents filed after the watermark
         self._ids = bytearray(_ID_BYTES * size)
+        self._here = bytearray(size)
         self._label = bytearray(size)  # of homes: index into the shares
         self._good = bytearray(size)
-        self._waiting: dict[int, list[int]] = {}  # a parent that is not filed yet → its children
-        self._lost: dict[int, int] = {}  # a parent that is gone from the log → its first child
-        self.count = 0
+        self.missing: set[int] = set()
+        """Parents filed after the watermark, whose own parents must be told to `add_later`."""
+
+    @property
+    def count(self) -> int:
+        """Completions in the log."""
+        return self._here.count(1)
 
     def add(self, seq: int, id_: bytes, parent: int | None) -> None:
-        """The next completion in log order, and the completion it continues."""
-        self.count += 1
-        self._root[seq] = seq
+        """A completion up to the watermark, and the one it continues."""
+        self._here[seq] = 1
         self._ids[_ID_BYTES * seq : _ID_BYTES * (seq + 1)] = id_
-        if parent is not None and parent <= self._watermark:
+        self._link(seq, parent)
+
+    def add_later(self, seq: int, parent: int | None) -> None:
+        """One of `missing`, and the one it continues."""
+        self.missing.discard(seq)
+        self._later[seq] = 0
+        self._link(seq, parent)
+
+    def _link(self, seq: int, parent: int | None) -> None:
+        if parent is None:
+            return
+        if seq > self._watermark:
+            self._later[seq] = parent
+        else:
             self._parent[seq] = parent
-            if parent > seq:
-                self._waiting.setdefault(parent, []).append(seq)
-            else:
-                self._join(seq, parent if self._root[parent] else self._lost.setdefault(parent, seq))
-        for child in self._waiting.pop(seq, ()):
-            self._join(seq, child)
-        home = self._home[seq] = self._find(seq)
-        if home == seq:
-            self._label[seq] = self._names.index(share(self._seed, id_, self._shares))
+        if parent > self._watermark and parent not in self._later:
+            self.missing.add(parent)
+
+    def grow(self) -> None:
+        """Live through the log once, in its order: find each completion's home and root."""
+        waiting: dict[int, list[int]] = {}  # a parent that is not filed yet → its children
+        lost: dict[int, int] = {}  # a parent that is gone from the log → its first child
+        for seq in _marked(self._here):
+            self._root[seq] = seq
+            known = self._up(seq, seq - 1)
+            if known:
+                self._join(seq, known if self._root[known] else lost.setdefault(known, seq))
+            if seq < self._parent[seq] <= self._watermark:
+                waiting.setdefault(self._parent[seq], []).append(seq)
+            for child in waiting.pop(seq, ()):
+                self._join(seq, child)
+            home = self._home[seq] = self._find(seq)
+            if home == seq:
+                self._label[seq] = self._names.index(share(self._seed, self._id(seq), self._shares))
 
     def mark(self, seq: int) -> None:
         """This completion was selected, and its answer may be learned."""
@@ -92,15 +123,15 @@ class Forest:
     def chain(self, seq: int) -> bytes:
         """Id of the completion that the chain of `seq` starts with."""
         top = seq
-        while self._parent[top] and self._root[self._parent[top]]:
-            top = self._parent[top]
+        while (over := self._up(top, self._watermark)) and self._here[over]:
+            top = over
         return self._id(top)
 
     def chains(self) -> Iterator[list[int]]:
         """The marked completions of each chain in log order, chains in the order of their last one."""
-        last = {self._find(seq): seq for seq in self._marked()}
+        last = {self._find(seq): seq for seq in _marked(self._good)}
         grown: dict[int, list[int]] = {}
-        for seq in self._marked():
+        for seq in _marked(self._good):
             root = self._find(seq)
             grown.setdefault(root, []).append(seq)
             if last[root] == seq:
@@ -108,16 +139,19 @@ class Forest:
 
     def above(self, seq: int) -> int | None:
         """The nearest marked completion before `seq` in its conversation."""
-        parent = self._parent[seq]
-        while parent and not self._good[parent]:
-            parent = self._parent[parent]
-        return parent or None
+        over = self._up(seq, self._watermark)
+        while over and not self._good[over]:
+            over = self._up(over, self._watermark)
+        return over or None
 
-    def _marked(self) -> Iterator[int]:
-        at = self._good.find(1)
-        while at >= 0:
-            yield at
-            at = self._good.find(1, at + 1)
+    def _up(self, seq: int, end: int) -> int:
+        """The completion that `seq` continued when the log ended with `end`; 0 where there is none."""
+        over = self._parent[seq]
+        if over <= end:
+            return over
+        while over > seq:
+            over = self._parent[over] if over <= self._watermark else self._later.get(over, 0)
+        return over
 
     def _id(self, seq: int) -> bytes:
         return bytes(self._ids[_ID_BYTES * seq : _ID_BYTES * (seq + 1)])
@@ -132,3 +166,10 @@ class Forest:
     def _join(self, one: int, other: int) -> None:
         low, high = sorted((self._find(one), self._find(other)))
         self._root[high] = low
+
+
+def _marked(marks: bytearray) -> Iterator[int]:
+    at = marks.find(1)
+    while at >= 0:
+        yield at
+        at = marks.find(1, at + 1)

@@ -56,11 +56,7 @@ async def run(
     Raises:
         WorkFailed: a stored body is damaged, or the counts do not add up.
     """
-    forest = Forest(log.watermark, recipe.seed, recipe.split)
-    async for links in _links(log):
-        for seq, id_, parent in links:
-            forest.add(seq, id_, parent)
-        progress("links", links[-1][0], log.watermark)
+    forest = await _forest(log, recipe, progress)
     pipeline = Pipeline(recipe, forest, files, look)
     pipeline.ledger.log = forest.count
     bodies = Rebuilder(log.connection, cached=_CACHED_MESSAGES)
@@ -115,6 +111,25 @@ async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, F
             for fold, rows in zip(some, wanted, strict=True):
                 fold.take({row.seq: next(found) for row in rows})
         open_folds = [fold for fold in open_folds if fold.heads()]
+
+
+async def _forest(log: Log, recipe: Recipe, progress: Progress) -> Forest:
+    """The chains of the whole log up to the watermark."""
+    forest = Forest(log.watermark, recipe.seed, recipe.split)
+    async for links in _links(log):
+        for seq, id_, parent in links:
+            forest.add(seq, id_, parent)
+        progress("links", links[-1][0], log.watermark)
+    while forest.missing:
+        some = sorted(forest.missing)[:_SELECTED]
+        c = COMPLETION.c
+        rows = await log.connection.execute(select(c.seq, c.parent).where(c.seq.in_(some)))
+        parents: dict[int, int | None] = {row.seq: row.parent for row in rows}
+        await log.connection.rollback()
+        for seq in some:
+            forest.add_later(seq, parents.get(seq))
+    forest.grow()
+    return forest
 
 
 async def _links(log: Log) -> AsyncIterator[Sequence[tuple[int, bytes, int | None]]]:
