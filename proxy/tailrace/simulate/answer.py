@@ -155,7 +155,8 @@ def counted(n: int) -> str:
 
 
 def at_least(text: str, n: int) -> str:
-    """`text`, and counted words after it until it has at least `n`."""
+    """`text` without the white space around it, and counted words after it until it has at least `n`."""
+    text = text.strip()
     missing = n - sum(1 for _ in words(text))
     return text if missing <= 0 else f"{text} {counted(missing)}".lstrip()
 

@@ -73,9 +73,10 @@ def parse(raw: bytes, name: str) -> tuple[Dialogue, ...]:
 
 
 def _dialogue(shape: Json) -> Dialogue:
-    said = joined(Said(turn["role"], turn["text"]) for turn in shape["turns"] if turn.get("text") is not None)
-    if any(turn.role not in {"user", "assistant"} for turn in said):
-        raise ValueError("role")
+    spoken = [Said(turn["role"], turn["text"]) for turn in shape["turns"] if turn.get("text") is not None]
+    if not all(turn.role in {"user", "assistant"} and isinstance(turn.text, str) for turn in spoken):
+        raise ValueError("a turn")
+    said = joined(spoken)
     if said and said[0].role == "assistant":
         del said[0]
     del said[len(said) // 2 * 2 :]

@@ -64,9 +64,8 @@ def multi_line_data(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
 
 def fields(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
     """`id`, `event`, `retry`, an unknown field and a comment beside the data."""
-    yield b"retry: 3000\n\n"
     for number, event in enumerate(events):
-        yield b": a comment\nid: %d\nevent: message\nfoo: bar\n%b" % (number, event)
+        yield b": a comment\nid: %d\nretry: 3000\nevent: message\nfoo: bar\n%b" % (number, event)
     yield terminal
 
 
