@@ -55,8 +55,7 @@ class Backoff:
         pause_s, self._next_s = self._next_s, min(self._next_s * 2, self._longest_s)
         return pause_s
 
-    @property
-    def looping(self) -> bool:
+    def is_looping(self) -> bool:
         """Whether the last `many` crashes came `within_s`."""
         crashes = self._crashes
         return len(crashes) == crashes.maxlen and crashes[-1] - crashes[0] <= self._within_s
@@ -77,7 +76,8 @@ class Child:
         self._ending = asyncio.Event()
         self._over = asyncio.Event()
         self._over.set()
-        self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settled = asyncio.Event()  # the first start: it was ready, said why it cannot be, or was called off
+        self._failure: TailraceError | None = None
         self._log = structlog.get_logger("tailrace.serve").bind(child=self.name)
 
     async def first_ready(self) -> None:
@@ -86,7 +86,9 @@ class Child:
         Raises:
             UserError, WorkFailed: it said why it cannot start.
         """
-        await asyncio.shield(self._first)
+        await self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def keep(self) -> None:
         """Start the process, and start it again whenever it crashes; returns when it has ended after `end`."""
@@ -94,11 +96,11 @@ class Child:
         while not self._ending.is_set():
             begun_s = time.monotonic()
             code = await self._run_once()
-            if self._ending.is_set() or (self._first.done() and self._first.exception() is not None):
+            if self._ending.is_set() or self._failure is not None:
                 break
             now_s = time.monotonic()
             pause_s = self._backoff.crashed(now_s, now_s - begun_s)
-            event = "child crashes again and again" if self._backoff.looping else "child ended unasked"
+            event = "child crashes again and again" if self._backoff.is_looping() else "child ended unasked"
             self._log.error(event, code=code, restart_in_s=pause_s)
             await self._pause(pause_s)
         self._over.set()
@@ -112,8 +114,7 @@ class Child:
         if self._ending.is_set():
             return
         self._ending.set()
-        if not self._first.done():
-            self._first.set_result(None)
+        self._settled.set()
         self._send(signal.SIGTERM)
 
     def hurry(self) -> None:
@@ -197,16 +198,16 @@ class Child:
         if report == "ready":
             self._ready = self._was_ready = True
             self._log.info("child is ready", child_pid=pid)
-            if not self._first.done():
-                self._first.set_result(None)
+            self._settled.set()
             if self._reload_due:
                 self._reload_due = False
                 self._send(signal.SIGHUP)
         elif report:
             error = _failure(report)
             self._log.error("child cannot start", why=str(error))
-            if not self._first.done():
-                self._first.set_exception(error)
+            if not self._settled.is_set():
+                self._failure = error
+                self._settled.set()
 
 
 def _failure(report: str) -> TailraceError:

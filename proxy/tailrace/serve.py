@@ -162,10 +162,12 @@ class Supervisor:
         """Ask `children` to end and wait; hurry them when asked to; kill those that have not ended in time."""
         for child in children:
             child.end()
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(patience_s) as deadline, asyncio.TaskGroup() as group:
-                hurrying = group.create_task(self._hurry(children, deadline, hurried_s, loop.time))
+            async with (
+                asyncio.timeout(hurried_s if self._hurried.is_set() else patience_s) as deadline,
+                asyncio.TaskGroup() as group,
+            ):
+                hurrying = group.create_task(self._hurry(children, deadline, hurried_s))
                 for child in children:
                     await child.ended()
                 hurrying.cancel()
@@ -176,12 +178,12 @@ class Supervisor:
             for child in children:
                 await child.ended()
 
-    async def _hurry(
-        self, children: Sequence[Child], deadline: asyncio.Timeout, hurried_s: float, now_s: Callable[[], float]
-    ) -> None:
+    async def _hurry(self, children: Sequence[Child], deadline: asyncio.Timeout, hurried_s: float) -> None:
+        if self._hurried.is_set():
+            return  # they were just asked; the writer files what the relays left
         await self._hurried.wait()
         if not deadline.expired():
-            deadline.reschedule(now_s() + hurried_s)
+            deadline.reschedule(asyncio.get_running_loop().time() + hurried_s)
         for child in children:
             child.hurry()
 

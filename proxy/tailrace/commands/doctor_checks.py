@@ -218,10 +218,11 @@ async def _reach(name: str, provider: Provider) -> Finding:
             await upstream.aclose()
     except TailraceError as exc:
         return Finding(subject, Verdict.FAIL, f"{provider.base_url}: {exc}", "check base_url, the network, the proxy")
-    return _judged(subject, answer.status, has_key=key is not None)
+    return judge(subject, answer.status, has_key=key is not None)
 
 
-def _judged(subject: str, status: int, *, has_key: bool) -> Finding:
+def judge(subject: str, status: int, *, has_key: bool) -> Finding:
+    """What a provider's status for `GET /models` says about it and the key."""
     value = f"answers {status} to GET /models"
     if status in {401, 403}:
         if not has_key:
