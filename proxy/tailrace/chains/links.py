@@ -7,7 +7,7 @@ hash up to its last assistant turn. Hashes here are keyed by nothing: project an
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ class Links:
     pair: bytes | None  # of the last assistant turn and the turns since the one before it, whatever came before
     pair_chars: int  # how much text and arguments that pair has
     step: int  # 1 + its assistant turns
-    tail: tuple[bytes, ...]  # the encoded turns after the last assistant turn
+    tail: tuple[Turn, ...]  # the turns after the last assistant turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +49,27 @@ def links_of(messages: Sequence[dict[str, Any]]) -> Links:
     """The hashes of a request's `messages`."""
     node = _ROOT
     turns: list[Turn] = []
-    encoded: list[bytes] = []
     answers: list[bytes] = []
     places: list[int] = []
     for message in messages:
         turn = turn_of(message)
         if turn.role == SYSTEM:
             continue
-        code = _encode(turn)
-        node = _extend(node, code)
+        node = _extend(node, _encode(turn))
         if turn.role == "assistant":
             places.append(len(turns))
             answers.append(node)
         turns.append(turn)
-        encoded.append(code)
     last = places[-1] + 1 if places else 0
     first = places[-2] + 1 if len(places) > 1 else 0
     return Links(
         prompt=node,
         parent=answers[-1] if answers else None,
         earlier=tuple(answers[-2 : -2 - MAX_EARLIER : -1]),
-        pair=_fold(encoded[first:last]) if places else None,
+        pair=_pair(turns[first:last]) if places else None,
         pair_chars=sum(_chars(turn) for turn in turns[first:last]),
         step=1 + len(answers),
-        tail=tuple(encoded[last:]),
+        tail=tuple(turns[last:]),
     )
 
 
@@ -89,8 +86,8 @@ def answers_in(messages: Sequence[dict[str, Any]]) -> Iterator[tuple[bytes, int]
 
 def answer_links(links: Links, message: dict[str, Any]) -> AnswerLinks:
     """The hashes of `message` as the answer to the request that has `links`."""
-    code = _encode(turn_of(message))
-    return AnswerLinks(_extend(links.prompt, code), _fold((*links.tail, code)))
+    turn = turn_of(message)
+    return AnswerLinks(_extend(links.prompt, _encode(turn)), _pair((*links.tail, turn)))
 
 
 def _encode(turn: Turn) -> bytes:
@@ -102,10 +99,11 @@ def _extend(node: bytes, code: bytes) -> bytes:
     return blake2b(node + code, digest_size=HASH_BYTES).digest()
 
 
-def _fold(codes: Sequence[bytes]) -> bytes:
+def _pair(turns: Sequence[Turn]) -> bytes:
+    """Without the space around each text: who rewrites a conversation may well have trimmed it."""
     node = _PAIR_ROOT
-    for code in codes:
-        node = _extend(node, code)
+    for turn in turns:
+        node = _extend(node, _encode(replace(turn, text=turn.text.strip())))
     return node
 
 

@@ -1,6 +1,7 @@
 """A message as chains see it: what is left once everything that clients lose or move when they echo it is put aside.
 
-Equal turns here mean "the same turn, echoed"; they are compared by hash only. Must not be used for storing: a turn
+An answer loses the space around it and its thoughts; what the client said itself it says again as it was, and a space is
+all that tells some conversations apart. Equal turns here mean "the same turn, echoed"; they are compared by hash only. Must not be used for storing: a turn
 cannot rebuild its message.
 """
 
@@ -32,7 +33,7 @@ def turn_of(message: dict[str, Any]) -> Turn:
     content = message.get("content")
     text = content if isinstance(content, str) else _text(content)
     if role != "assistant":
-        return Turn(role, text.strip())
+        return Turn(role, text)
     if "<think>" in text and (thought := _THOUGHT.match(text)):
         text = text[thought.end() :]
     return Turn(role, text.strip(), _calls(message))

@@ -1,10 +1,13 @@
 """The journal's wire format: one frame, encoded and decoded. Pure; nothing here knows of files.
 
-    frame   = magic "TR1\\n" · u32 payload length · u32 CRC32C(payload) · payload            (integers little-endian)
-    payload = u8 kind · 16 bytes completion id · u64 stamp · u32 header length · header (JSON) · body
+    frame   = magic "TR1\\n" · u32 payload length · u32 checksum · payload                  (integers little-endian)
+    payload = u8 kind · 16 bytes completion id · u64 stamp · u32 home · u32 header length · header (JSON) · body
 
 A segment file is frames back to back, then zeros up to its reserved size: a zero where a magic should be is the end so
-far. CRC32C is the Castagnoli polynomial (RFC 3720, appendix B.4).
+far. The checksum is CRC32C (Castagnoli; RFC 3720, appendix B.4) of the segment's name and the payload: with the name
+in it, neither a frame that a client hid in a body nor the leftover of another file is taken for one of this file's.
+`home` is the number of the segment that holds the completion's START: where that file is gone, the completion was
+filed.
 """
 
 import struct
@@ -16,9 +19,10 @@ import google_crc32c
 
 MAGIC: Final = b"TR1\n"
 _HEAD: Final = struct.Struct("<4sII")
-_PAYLOAD: Final = struct.Struct("<B16sQI")
+_PAYLOAD: Final = struct.Struct("<B16sQII")
+_WHOLE: Final = struct.Struct("<4sIIB16sQII")
 HEAD_BYTES: Final = _HEAD.size
-OVERHEAD_BYTES: Final = _HEAD.size + _PAYLOAD.size
+OVERHEAD_BYTES: Final = _WHOLE.size
 MAX_PAYLOAD_BYTES: Final = 2**30
 
 
@@ -31,6 +35,10 @@ class Kind(IntEnum):
     END = 4
     GAP = 5
     SEAL = 9  # the segment's last frame: its owner goes on in the next segment, or has closed in order
+    AMEND = 10  # another End for a completion: its answer was cut after END was written, or END could not be
+
+
+_KINDS: Final = {int(kind): kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Frame:
     kind: Kind
     id: bytes
     stamp: int
+    home: int
     header: bytes
     body: bytes
     size: int
@@ -49,39 +58,61 @@ class Torn(Exception):
     """What stands at this place is not a whole valid frame; `str` says why."""
 
 
-def encode(kind: Kind, id_: bytes, stamp: int, header: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """A frame as two buffers to write one after the other; the second is `body` itself, uncopied."""
-    front = _PAYLOAD.pack(kind, id_, stamp, len(header)) + header
-    crc = google_crc32c.extend(google_crc32c.value(front), body) if body else google_crc32c.value(front)
+class Cut(Torn):
+    """The bytes at hand end before the frame does; `size` is what its head claims."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"ends before its {size} bytes")
+        self.size = size
+
+
+def salt(name: str) -> int:
+    """What the checksum of every frame in the segment `name` starts from."""
+    return int(google_crc32c.value(name.encode()))
+
+
+def size_of(header: bytes, body: bytes) -> int:
+    """Length in the file of a frame with this header and body."""
+    return OVERHEAD_BYTES + len(header) + len(body)
+
+
+def encode(
+    kind: Kind, id_: bytes, stamp: int, header: bytes, body: bytes, *, home: int, seed: int
+) -> tuple[bytes, bytes]:
+    """A frame as two buffers to write one after the other; the second is `body` itself, uncopied.
+
+    `seed` is the `salt` of the segment it is for.
+    """
+    front = _PAYLOAD.pack(kind, id_, stamp, home, len(header)) + header
+    crc = google_crc32c.extend(seed, front)
+    if body:
+        crc = google_crc32c.extend(crc, body)
     return _HEAD.pack(MAGIC, len(front) + len(body), crc) + front, body
 
 
-def decode(data: bytes, offset: int) -> Frame | None:
-    """The frame at `offset`; None where the written part of the segment ends there (zeros, or no bytes left).
+def decode(data: bytes, offset: int, seed: int) -> Frame | None:
+    """The frame at `offset`; None where the written part of the segment ends there (a zero, or no bytes left).
 
     Raises:
-        Torn: the bytes there are no whole valid frame.
+        Cut: `data` ends before the frame; with more bytes it may be valid.
+        Torn: the bytes there are no valid frame, whatever follows.
     """
     left = len(data) - offset
     if left <= 0 or data[offset] == 0:
         return None
-    if left < HEAD_BYTES:
-        raise Torn("head cut short")
-    magic, length, crc = _HEAD.unpack_from(data, offset)
-    if magic != MAGIC:
-        raise Torn("no magic")
-    if not _PAYLOAD.size <= length <= MAX_PAYLOAD_BYTES:
-        raise Torn(f"payload length {length}")
-    begin = offset + HEAD_BYTES
-    payload = data[begin : begin + length]
-    if len(payload) < length:
-        raise Torn("payload cut short")
-    if google_crc32c.value(payload) != crc:
+    if left < OVERHEAD_BYTES:
+        raise Cut(OVERHEAD_BYTES)
+    magic, length, crc, number, id_, stamp, home, header_length = _WHOLE.unpack_from(data, offset)
+    kind = _KINDS.get(number)
+    begin = offset + OVERHEAD_BYTES
+    split = begin + header_length
+    end = offset + HEAD_BYTES + length
+    if magic != MAGIC or length > MAX_PAYLOAD_BYTES or split > end:
+        raise Torn("no frame begins here")
+    if end > len(data):
+        raise Cut(end - offset)
+    if google_crc32c.extend(seed, data[offset + HEAD_BYTES : end]) != crc:
         raise Torn("checksum does not match")
-    number, id_, stamp, header_length = _PAYLOAD.unpack_from(payload)
-    split = _PAYLOAD.size + header_length
-    try:
-        kind = Kind(number)
-    except ValueError:
-        raise Torn(f"unknown kind {number}") from None
-    return Frame(kind, id_, stamp, payload[_PAYLOAD.size : split], payload[split:], HEAD_BYTES + length)
+    if kind is None:
+        raise Torn(f"unknown kind {number}")
+    return Frame(kind, id_, stamp, home, data[begin:split], data[split:end], end - offset)

@@ -68,14 +68,18 @@ class Chain(SQLModel, table=True):
 
 
 class CompletionRow(SQLModel, table=True):
-    """One client request. A column for every field that anyone filters or sorts by."""
+    """One client request. A column for every field that anyone filters or sorts by.
+
+    `link_answer` and `link_pair` are what a continuation will look for; `link_parent` is what this one still looks for,
+    NULL once the completion with that conversation is found (see `chains.links`).
+    """
 
     __tablename__: ClassVar[str] = "completion"
     __table_args__ = (
         Index("completion_chain", "chain"),
-        Index("completion_link_answer", "link_answer", sqlite_where=text("link_answer IS NOT NULL")),
+        Index("completion_link_answer", "link_answer", "children", sqlite_where=text("link_answer IS NOT NULL")),
         Index("completion_link_pair", "link_pair", sqlite_where=text("link_pair IS NOT NULL")),
-        Index("completion_orphan", "link_parent", sqlite_where=text("parent IS NULL AND link_parent IS NOT NULL")),
+        Index("completion_awaited", "link_parent", sqlite_where=text("link_parent IS NOT NULL")),
         Index("completion_session", "session", sqlite_where=text("session IS NOT NULL")),
         Index("completion_user", "user", sqlite_where=text('"user" IS NOT NULL')),
     )

@@ -88,10 +88,10 @@ SQLITE: Final = (
         PRIMARY KEY (seq),
         UNIQUE (id)
     )""",
+    "CREATE INDEX completion_awaited ON completion (link_parent) WHERE link_parent IS NOT NULL",
     "CREATE INDEX completion_chain ON completion (chain)",
-    "CREATE INDEX completion_link_answer ON completion (link_answer) WHERE link_answer IS NOT NULL",
+    "CREATE INDEX completion_link_answer ON completion (link_answer, children) WHERE link_answer IS NOT NULL",
     "CREATE INDEX completion_link_pair ON completion (link_pair) WHERE link_pair IS NOT NULL",
-    "CREATE INDEX completion_orphan ON completion (link_parent) WHERE parent IS NULL AND link_parent IS NOT NULL",
     "CREATE INDEX completion_session ON completion (session) WHERE session IS NOT NULL",
     'CREATE INDEX completion_user ON completion (user) WHERE "user" IS NOT NULL',
     """

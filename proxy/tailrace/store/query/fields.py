@@ -114,8 +114,9 @@ def _tag(name: str) -> Field | None:
 
 def closest(word: str, among: Iterable[str]) -> str | None:
     """The one of `among` that was most likely meant by `word`."""
-    found = difflib.get_close_matches(word.lower()[:64], list(among), n=1, cutoff=0.6)
-    return found[0] if found else None
+    lowered = {each.lower(): each for each in among}
+    found = difflib.get_close_matches(word.lower()[:64], lowered, n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
 
 
 def missing(name: str) -> str:
@@ -127,7 +128,7 @@ def missing(name: str) -> str:
         )
     if dot and space not in NAMESPACES:
         return f"there are no {space[:40]!r} fields: a completion has fields of its own, chain.… and tags.…"
+    if dot:
+        return "a chain has " + ", ".join(field for field in FIELDS if field.startswith(f"{space}."))
     meant = closest(name, FIELDS)
-    if meant:
-        return f"did you mean {meant}?"
-    return "the fields are " + ", ".join([*FIELDS, "tags.NAME"])
+    return f"did you mean {meant}?" if meant else "the fields are " + ", ".join([*FIELDS, "tags.NAME"])

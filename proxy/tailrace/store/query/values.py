@@ -94,7 +94,7 @@ def instant_us(text: str, *, local: bool = False) -> int | None:
         found = datetime.fromisoformat(text)
         if found.tzinfo is None:
             found = found.astimezone() if local else found.replace(tzinfo=UTC)
-        return (found - EPOCH) // _MICROSECOND
+        return (found.astimezone(UTC) - EPOCH) // _MICROSECOND
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -1,0 +1,110 @@
+"""What stands in a frame's header: records to JSON and back. Pure.
+
+None is left out. A key that is not known is passed over when reading, so that a writer reads the records of a newer
+relay; a key that is missing and has no default makes the record unreadable.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from tailrace.records import Attempt, End, Gap, Json, Retried, Start
+
+_R = TypeVar("_R", Start, Retried, End, Gap, Attempt)
+
+
+class Unreadable(Exception):
+    """A header that is no such record; `str` says why."""
+
+
+def _names(record: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
+
+
+_FIELDS: Final = {record: frozenset(_names(record)) for record in (Start, Retried, End, Gap, Attempt)}
+
+
+def _packer(record: type) -> Callable[[Any], dict[str, Any]]:
+    """A function from a `record` to its dict without None: one attrgetter call, as this is on the way of each call."""
+    names = _names(record)
+    values = attrgetter(*names)
+    return lambda value: {name: item for name, item in zip(names, values(value), strict=True) if item is not None}
+
+
+_pack_start: Final = _packer(Start)
+_pack_retried: Final = _packer(Retried)
+_pack_end: Final = _packer(End)
+_pack_gap: Final = _packer(Gap)
+_pack_attempt: Final = _packer(Attempt)
+
+
+def encode_start(start: Start) -> bytes:
+    """Header of a START record."""
+    return orjson.dumps(_pack_start(start))
+
+
+def encode_retried(retried: Retried) -> bytes:
+    """Header of an ATTEMPT record."""
+    packed = _pack_retried(retried)
+    packed["previous"] = _pack_attempt(retried.previous)
+    return orjson.dumps(packed)
+
+
+def encode_end(end: End) -> bytes:
+    """Header of an END or AMEND record."""
+    packed = _pack_end(end)
+    if end.last is not None:
+        packed["last"] = _pack_attempt(end.last)
+    return orjson.dumps(packed)
+
+
+def encode_gap(gap: Gap) -> bytes:
+    """Header of a GAP record."""
+    return orjson.dumps(_pack_gap(gap))
+
+
+def decode_start(header: bytes) -> Start:
+    """A START record's header. Raises Unreadable."""
+    return _build(Start, _load(header))
+
+
+def decode_retried(header: bytes) -> Retried:
+    """An ATTEMPT record's header. Raises Unreadable."""
+    raw = _load(header)
+    raw["previous"] = _build(Attempt, raw.get("previous"))
+    return _build(Retried, raw)
+
+
+def decode_end(header: bytes) -> End:
+    """An END or AMEND record's header. Raises Unreadable."""
+    raw = _load(header)
+    last = raw.get("last")
+    raw["last"] = None if last is None else _build(Attempt, last)
+    raw.setdefault("http_status", None)
+    return _build(End, raw)
+
+
+def decode_gap(header: bytes) -> Gap:
+    """A GAP record's header. Raises Unreadable."""
+    return _build(Gap, _load(header))
+
+
+def _load(header: bytes) -> dict[str, Json]:
+    try:
+        raw = orjson.loads(header)
+    except orjson.JSONDecodeError as exc:
+        raise Unreadable(f"header is no JSON: {exc}") from exc
+    if not isinstance(raw, dict):
+        raise Unreadable("header is no JSON object")
+    return raw
+
+
+def _build(record: type[_R], raw: Json) -> _R:
+    known = _FIELDS[record]
+    try:
+        return record(**{key: value for key, value in raw.items() if key in known})
+    except (AttributeError, TypeError) as exc:
+        raise Unreadable(f"no {record.__name__}: {exc}") from exc

@@ -1,0 +1,132 @@
+"""Which filed completions may be the parent of a new one: the SQL behind `chains.choose`. Reads; decides nothing.
+
+A greeting that is answered in the same words may stand in the store a hundred thousand times, so each lookup is
+bounded: the newest of those not continued yet, some that are, and those among the newest of the same session and user.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Column, ColumnElement, Select, and_, bindparam, func, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel
+
+from tailrace.chains.choose import Candidate
+from tailrace.store.tables import Choice, CompletionRow
+from tailrace.writer.asking import LINK, ask, chunks
+
+_FEW: Final = 16
+_OWN: Final = 256
+"""How far back in a session or a user's completions is searched."""
+
+_COMPLETION: Final = SQLModel.metadata.tables[CompletionRow.__tablename__]
+_CHOICE: Final = SQLModel.metadata.tables[Choice.__tablename__]
+_I: Final = _COMPLETION.alias("i")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Completion `n` of a batch asks who has `link`."""
+
+    n: int
+    link: bytes
+    project: str
+    key: str | None
+    earliest_us: int  # the parent ended within these
+    latest_us: int
+    session: str | None
+    user: str | None
+
+
+Found = tuple[int, Candidate]
+"""A possible answer to question n."""
+
+
+async def by_conversation(connection: AsyncConnection, questions: list[Question]) -> list[Found]:
+    """Completions whose conversation, answer included, is the one asked for."""
+    found = await _answers(connection, questions, _BY_CONVERSATION)
+    own = [question for question in questions if question.session is not None or question.user is not None]
+    return found + await _answers(connection, own, _OWN_CONVERSATION)
+
+
+async def by_pair(connection: AsyncConnection, questions: list[Question]) -> list[Found]:
+    """Completions whose last pair of turns is the one asked for, whatever was before."""
+    found = await _answers(connection, questions, _BY_PAIR)
+    own = [question for question in questions if question.session is not None or question.user is not None]
+    return found + await _answers(connection, own, _OWN_PAIR)
+
+
+async def prompts_after(connection: AsyncConnection, seqs: Iterable[int]) -> dict[int, set[int]]:
+    """The prompt nodes of what continues each of the completions `seqs`."""
+    found: dict[int, set[int]] = {}
+    for few in chunks(seqs):
+        for parent, node in await connection.execute(_PROMPTS_AFTER, {"seqs": few}):
+            found.setdefault(parent, set()).add(node)
+    return found
+
+
+async def _answers(connection: AsyncConnection, questions: list[Question], query: Select[Any]) -> list[Found]:
+    if not questions:
+        return []
+    rows = [(q.n, q.link, q.project, q.key or "", q.earliest_us, q.latest_us, q.session, q.user) for q in questions]
+    await ask(connection, LINK, rows)
+    found = await connection.execute(query, {"most": len(questions) + _FEW})
+    return [
+        (n, Candidate(seq, chain, link, ended_us, session, user, children, same_prompt=False))
+        for n, link, seq, chain, ended_us, session, user, children in found
+    ]
+
+
+def _fits(i: Any) -> ColumnElement[bool]:
+    ended_us = i.c.started_us + func.coalesce(i.c.duration_us, 0)
+    return and_(
+        i.c.project == LINK.c.project,
+        func.coalesce(i.c.key, "") == LINK.c.key,
+        ended_us.between(LINK.c.earliest_us, LINK.c.latest_us),
+    )
+
+
+def _newest(most: Any, *conditions: ColumnElement[bool]) -> Select[int]:
+    """The newest completions that fit a question and the `conditions`: as a subquery, to have a limit of its own."""
+    inner = select(_I.c.seq).where(*conditions, _fits(_I)).order_by(_I.c.seq.desc()).limit(most).correlate(LINK)
+    return select(inner.subquery().c.seq)
+
+
+def _newest_of(column: Column[Any], asked: Column[Any], link: str) -> Select[int]:
+    """Among the newest completions of the asking one's session or user."""
+    c = _COMPLETION.c
+    needed = select(c.seq, c.project, c.key, c.started_us, c.duration_us, c[link])
+    newest = needed.where(column == asked, c.project == LINK.c.project).order_by(c.seq.desc()).limit(_OWN)
+    own = newest.correlate(LINK).subquery()
+    return select(own.c.seq).where(own.c[link] == LINK.c.link, _fits(own)).correlate(LINK)
+
+
+def _query(*lookups: Select[int]) -> Select[Any]:
+    c = _COMPLETION.c
+    ended_us = c.started_us + func.coalesce(c.duration_us, 0)
+    return select(LINK.c.n, LINK.c.link, c.seq, c.chain, ended_us, c.session, c.user, c.children).where(
+        c.seq.in_(union_all(*lookups))
+    )
+
+
+_SAME: Final = _I.c.link_answer == LINK.c.link
+_BY_CONVERSATION: Final = _query(
+    _newest(bindparam("most"), _SAME, _I.c.children == 0),
+    _newest(_FEW, _SAME, _I.c.children == 1),
+    _newest(_FEW, _SAME, _I.c.children > 1),
+    _newest(_FEW, _I.c.seq == _CHOICE.c.completion, _CHOICE.c.link_answer == LINK.c.link),
+)
+_OWN_CONVERSATION: Final = _query(
+    _newest_of(_COMPLETION.c.session, LINK.c.session, "link_answer"),
+    _newest_of(_COMPLETION.c.user, LINK.c.user, "link_answer"),
+)
+_BY_PAIR: Final = _query(_newest(_FEW, _I.c.link_pair == LINK.c.link))
+_OWN_PAIR: Final = _query(
+    _newest_of(_COMPLETION.c.session, LINK.c.session, "link_pair"),
+    _newest_of(_COMPLETION.c.user, LINK.c.user, "link_pair"),
+)
+
+_SEQS: Final[BindParameter[list[int]]] = bindparam("seqs", expanding=True)
+_CHAINS: Final = select(_COMPLETION.c.chain).where(_COMPLETION.c.seq.in_(_SEQS))
+_PROMPTS_AFTER: Final = select(_I.c.parent, _I.c.prompt_node).where(_I.c.chain.in_(_CHAINS), _I.c.parent.in_(_SEQS))

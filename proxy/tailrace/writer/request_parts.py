@@ -1,0 +1,81 @@
+"""A request's bytes → its parts. Pure.
+
+System and developer messages stay out of the path, so that a timestamp in one does not copy the conversation; tools are
+filed one by one, so that one changed schema does not copy the others. What is not of the usual form stays in `params`.
+"""
+
+from typing import Final
+
+import orjson
+
+from tailrace.chains.canonical import canonical, content_hash
+from tailrace.records import Json
+from tailrace.store.parts import divide, whole
+from tailrace.wire.exact import is_exact
+from tailrace.writer.prepared import Content, RequestParts
+
+_APART: Final = frozenset(("system", "developer"))
+_WORTH_DIVIDING_BYTES: Final = 160
+"""A row that refers to its core costs about as much as repeating a message of this length."""
+
+
+def request_parts(body: bytes, project: str) -> RequestParts:
+    """The parts of a request's `body`; with a `raw_reason` where they are not proven to rebuild it."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return RequestParts(raw_reason="not JSON")
+    try:
+        parts = _divided(parsed, project)
+    except orjson.JSONEncodeError as exc:  # nested deeper than it writes
+        return RequestParts(raw_reason=f"not storable: {exc}")
+    if parts.raw_reason is None and not is_exact(body, parsed):
+        return _with_reason(parts, "not exactly representable")
+    return parts
+
+
+def content(value: Json, project: str) -> Content:
+    """A value addressed by its content."""
+    body = canonical(value)
+    return Content(content_hash(body, project), body)
+
+
+def _divided(parsed: Json, project: str) -> RequestParts:
+    if type(parsed) is not dict:
+        return RequestParts(params=content(parsed, project))
+    params = dict(parsed)
+    messages = params.pop("messages") if _is_list(parsed.get("messages")) else []
+    tools = params.pop("tools") if _is_list(parsed.get("tools")) else []
+    path: list[Content] = []
+    system: list[tuple[int, Content]] = []
+    for position, message in enumerate(messages):
+        if type(message) is dict and message.get("role") in _APART:
+            system.append((position, content(message, project)))
+        else:
+            path.append(_message(message, project))
+    return RequestParts(
+        params=content(params, project),
+        path=tuple(path),
+        system=tuple(system),
+        tools=tuple(content(tool, project) for tool in tools),
+        messages=messages,
+    )
+
+
+def _is_list(value: Json) -> bool:
+    return type(value) is list and len(value) > 0
+
+
+def _message(message: Json, project: str) -> Content:
+    """A message, divided where that saves more than it costs and is proven to be undone."""
+    full = content(message, project)
+    if len(full.body) < _WORTH_DIVIDING_BYTES:
+        return full
+    core, rest = divide(message)
+    if rest is None or canonical(whole(core, rest)) != full.body:
+        return full
+    return Content(full.hash, canonical(rest), content(core, project))
+
+
+def _with_reason(parts: RequestParts, reason: str) -> RequestParts:
+    return RequestParts(parts.params, parts.path, parts.system, parts.tools, parts.messages, reason)
