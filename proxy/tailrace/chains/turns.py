@@ -1,8 +1,8 @@
 """A message as chains see it: what is left once everything that clients lose or move when they echo it is put aside.
 
-An answer loses the space around it and its thoughts; what the client said itself it says again as it was, and a space is
-all that tells some conversations apart. Equal turns here mean "the same turn, echoed"; they are compared by hash only. Must not be used for storing: a turn
-cannot rebuild its message.
+An answer loses the space around it and its thoughts. What the client said itself stays as it is: it is repeated so,
+and a space is all that tells some conversations apart. Equal turns here mean "the same turn, echoed"; they are compared
+by hash only. Must not be used for storing: a turn cannot rebuild its message.
 """
 
 import re

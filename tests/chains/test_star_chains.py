@@ -1,6 +1,6 @@
-"""Plays dialogues as clients do, many at a time, and links their calls with nothing but their content.
+"""Real dialogues, many at a time and with no ids, find their chains by content alone.
 
-A model of the journal's clock, of a store and of clients that echo an answer each in its own way; no I/O.
+Below the tests: a model of the journal's clock, of a store, and of clients that each echo an answer in their own way.
 """
 
 import heapq
@@ -8,7 +8,12 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import Any
+
+import orjson
+import pytest
 
 from tailrace.chains.canonical import canonical
 from tailrace.chains.choose import Candidate, Child, Choice, choose
@@ -17,6 +22,42 @@ from tailrace.records import Relation
 
 Message = dict[str, Any]
 IDLE_US = 10**9
+
+
+@cache
+def _dialogues() -> list[dict[str, Any]]:
+    lines = files("tailrace.simulate").joinpath("data/star60/dialogues.jsonl").read_bytes().splitlines()
+    return [orjson.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_dialogue_has_a_chain_of_its_own(seed: int) -> None:
+    dialogues = _dialogues() * 2  # each stands beside its twin, word for word the same from the first to the last
+    found = score(play(dialogues, random.Random(seed), width=32))
+    assert found.right == found.steps
+    assert (found.wrong, found.chains, found.starts, found.pure) == (0, len(dialogues), len(dialogues), len(dialogues))
+
+
+def test_dialogues_that_open_alike_stay_apart() -> None:
+    dialogues = [
+        {"turns": [{"role": "user", "text": greeting}, hello, {"role": "user", "text": f"My name is {n}"}, bye]}
+        for hello in ({"role": "assistant", "text": "Hello, how can I help?"},)
+        for bye in ({"role": "assistant", "text": "Goodbye."},)
+        for n in range(60)
+        for greeting in ("Hello" + " " * (n % 2),)
+    ]
+    found = score(play(dialogues, random.Random(7), width=60))
+    assert (found.right, found.wrong, found.chains, found.pure) == (60, 0, 60, 60)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_retries_and_branches_lead_nobody_astray(seed: int) -> None:
+    calls = play(_dialogues(), random.Random(seed), width=16, retries=0.1, branches=0.1)
+    found = score(calls)
+    assert (found.right, found.wrong) == (found.steps, 0)
+    assert found.chains == found.starts
+    relations = {str(call.choice.relation) for call in calls if call.choice}
+    assert relations == {"start", "continue", "branch", "retry"}
 
 
 @dataclass(frozen=True, slots=True)
