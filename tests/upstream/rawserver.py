@@ -134,6 +134,15 @@ class RawServer:
             self._change.notify_all()
 
 
+async def settled(condition: Callable[[], bool]) -> None:
+    """Lets the event loop turn until `condition` holds, or long enough to see that it will not."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to be")
+
+
 def answer(body: bytes = b"", *lines: bytes, status: bytes = b"200 OK") -> bytes:
     """An answer with a length."""
     return b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"content-length: %d" % len(body), b"", body])

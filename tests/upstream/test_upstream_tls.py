@@ -30,9 +30,11 @@ async def test_a_good_certificate_is_spoken_to(transport: str, authority: Author
             spoken.append(tls_.selected_alpn_protocol())
             await peer.send(answer(b"abc"))
 
-    async with RawServer(script, server_context(authority.good)) as server:
-        async with opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream:
-            assert await fetch(upstream) == await fetch(upstream) == b"abc"
+    async with (
+        RawServer(script, server_context(authority.good)) as server,
+        opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream,
+    ):
+        assert await fetch(upstream) == await fetch(upstream) == b"abc"
     assert (server.accepted, spoken) == (1, ["http/1.1"] * 2)
 
 
@@ -48,10 +50,12 @@ async def test_a_wrong_certificate_is_refused(transport: str, which: str, why: s
 
     certificate = authority.good if which == "untrusted" else getattr(authority, which)
     ca_file = None if which == "untrusted" else authority.ca_file
-    async with RawServer(script, server_context(certificate)) as server:
-        async with opened(0, transport, base_url=https(server), ca_file=ca_file) as upstream:
-            with pytest.raises(ProviderFailed, match=f"(?i){why}") as caught:
-                await upstream.call(post(), TIMEOUTS)
+    async with (
+        RawServer(script, server_context(certificate)) as server,
+        opened(0, transport, base_url=https(server), ca_file=ca_file) as upstream,
+    ):
+        with pytest.raises(ProviderFailed, match=f"(?i){why}") as caught:
+            await upstream.call(post(), TIMEOUTS)
     assert (caught.value.code, caught.value.sent, asked) == (Code.PROVIDER_UNREACHABLE, False, [])
 
 
@@ -63,10 +67,12 @@ async def test_plain_where_tls_is_spoken_is_refused(transport: str, authority: A
         received.append(await peer.reader.read(64))
         await peer.send(answer(b"plain"))
 
-    async with RawServer(script) as server:
-        async with opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream:
-            with pytest.raises(ProviderFailed, match="acme could not be reached") as caught:
-                await upstream.call(post(), TIMEOUTS)
+    async with (
+        RawServer(script) as server,
+        opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream,
+    ):
+        with pytest.raises(ProviderFailed, match="acme could not be reached") as caught:
+            await upstream.call(post(), TIMEOUTS)
     assert not caught.value.sent
     assert all(data.startswith(b"\x16\x03") for data in received)
 
@@ -76,11 +82,13 @@ async def test_a_handshake_that_never_ends_times_out_and_is_closed(transport: st
     async def script(peer: Peer) -> None:
         await peer.left()
 
-    async with RawServer(script) as server:
-        async with opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream:
-            with pytest.raises(ProviderTimeout) as caught:
-                await upstream.call(post(), Timeouts(connect_s=0.1))
-            await server.reached(lambda: server.closed == 1)
+    async with (
+        RawServer(script) as server,
+        opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream,
+    ):
+        with pytest.raises(ProviderTimeout) as caught:
+            await upstream.call(post(), Timeouts(connect_s=0.1))
+        await server.reached(lambda: server.closed == 1)
     assert not caught.value.sent
 
 
@@ -88,15 +96,17 @@ async def test_a_call_cancelled_in_the_handshake_is_closed(authority: Authority)
     async def script(peer: Peer) -> None:
         await peer.left()
 
-    async with RawServer(script) as server:
-        async with opened(0, base_url=https(server), ca_file=authority.ca_file) as upstream:
-            async with asyncio.TaskGroup() as tasks:
-                task = tasks.create_task(upstream.call(post(), TIMEOUTS))
-                await server.reached(lambda: server.accepted == 1)
-                task.cancel()
-            await server.reached(lambda: server.closed == 1)
-            assert upstream.stats is not None
-            assert upstream.stats.open == 0
+    async with (
+        RawServer(script) as server,
+        opened(0, base_url=https(server), ca_file=authority.ca_file) as upstream,
+    ):
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(upstream.call(post(), TIMEOUTS))
+            await server.reached(lambda: server.accepted == 1)
+            task.cancel()
+        await server.reached(lambda: server.closed == 1)
+        assert upstream.stats is not None
+        assert upstream.stats.open == 0
 
 
 @both
@@ -106,19 +116,23 @@ async def test_an_answer_given_up_over_tls_is_closed_at_once(transport: str, aut
         await peer.send(chunked(b"first", end=b""))
         await peer.left()
 
-    async with RawServer(script, server_context(authority.good)) as server:
-        async with opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream:
-            got = await upstream.call(post(), TIMEOUTS)
-            assert await anext(got) == b"first"
-            got.close()
-            await server.reached(lambda: server.closed == 1)
+    async with (
+        RawServer(script, server_context(authority.good)) as server,
+        opened(0, transport, base_url=https(server), ca_file=authority.ca_file) as upstream,
+    ):
+        got = await upstream.call(post(), TIMEOUTS)
+        assert await anext(got) == b"first"
+        got.close()
+        await server.reached(lambda: server.closed == 1)
 
 
 async def test_a_large_body_over_tls_arrives_whole(authority: Authority) -> None:
     body = bytes(range(256)) * 16_384
-    async with RawServer(always(answer(body)), server_context(authority.good)) as server:
-        async with opened(0, base_url=https(server), ca_file=authority.ca_file) as upstream:
-            assert await fetch(upstream, post(body)) == body
+    async with (
+        RawServer(always(answer(body)), server_context(authority.good)) as server,
+        opened(0, base_url=https(server), ca_file=authority.ca_file) as upstream,
+    ):
+        assert await fetch(upstream, post(body)) == body
 
 
 def test_the_systems_authorities_come_first_and_certifis_where_there_are_none(

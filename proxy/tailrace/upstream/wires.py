@@ -97,14 +97,13 @@ class _HttpxIncoming:
         self._is_closed = False
 
     async def read(self) -> bytes:
-        while True:
-            try:
-                piece = await anext(self._pieces)
-            except StopAsyncIteration:
-                self.close()
-                return b""
+        async for piece in self._pieces:
             if piece:
                 return piece
+        if not self._is_closed:
+            self._is_closed = True
+            await self._aclose()
+        return b""
 
     def close(self) -> None:
         if self._is_closed:
