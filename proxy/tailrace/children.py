@@ -175,7 +175,7 @@ class Child:
         spec = Spec(
             role=self._role,
             number=self._number,
-            owner=secrets.token_hex(6),
+            owner=secrets.token_hex(8),
             anchor_ns=plan.anchor_ns,
             config=plan.config,
             data_dir=plan.data_dir,

@@ -40,7 +40,7 @@ class Spec:
 
     role: Role
     number: int  # of the relay worker, from 0; 0 for the writer
-    owner: str  # this incarnation: 12 hex digits, new at each start of a process
+    owner: str  # this incarnation: 16 hex digits, new at each start of a process
     anchor_ns: int  # Unix time minus monotonic time, nanoseconds; the same for all processes of a folder
     config: str | None  # for `settings_load.load`; the environment holds what the command line changed
     data_dir: str

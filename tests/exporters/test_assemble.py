@@ -127,7 +127,9 @@ def test_every_answer_is_learned_exactly_once(log: Log, unselected: set[int]) ->
     rows, dropped = folded(list(members.values()), {seq: above(seq) for seq in members}).rows(Train.ALL)
     learned = [completion for row in rows for completion in row.learned]
     assert sorted(c.link_answer or b"" for c in learned) == sorted({c.link_answer or b"" for c in members.values()})
-    told = {c.seq for row in rows for c in (*row.learned, *row.context)} | {c.seq for d in dropped for c in d.completions}
+    told = {c.seq for row in rows for c in (*row.learned, *row.context)} | {
+        c.seq for d in dropped for c in d.completions
+    }
     assert told == members.keys()
     for row in rows:
         head = members[row.head.seq]

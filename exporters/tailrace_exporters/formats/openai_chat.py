@@ -68,11 +68,10 @@ def _answer(shaper: Shaper, row: Row, index: int, message: dict[str, Json]) -> d
         message["tool_calls"] = calls
     else:
         message.pop("tool_calls", None)
-    if not message.get("content"):
-        if row.train[index] and not (calls or message.get("function_call") or message.get("refusal")):
-            raise UnfitError("empty_answer", f"/messages/{index}/content")
-        message.setdefault("content", None)
-    return message
+    says = message.get("content") or calls or message.get("function_call") or message.get("refusal")
+    if row.train[index] and not says:
+        raise UnfitError("empty_answer", f"/messages/{index}/content")
+    return {"role": "assistant", "content": message.get("content")} | message
 
 
 FORMAT: Final = Format(

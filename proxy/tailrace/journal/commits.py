@@ -94,7 +94,13 @@ class Commits:
         return len(self._queue) + len(self._for_write) + len(self._for_sync)
 
     def write(
-        self, segment: Segment, offset: int, buffers: tuple[bytes, bytes], need: Need, waiter: Waiter, note: object = None
+        self,
+        segment: Segment,
+        offset: int,
+        buffers: tuple[bytes, bytes],
+        need: Need,
+        waiter: Waiter,
+        note: object = None,
     ) -> None:
         """Write a record; `waiter` resolves when what it needs is so, or gets LogUnavailable."""
         at_once = not self._running and self._defer_until == 0

@@ -138,9 +138,13 @@ class Segment:
         """As `Disk.sync`. Once it failed, never write or sync this file again: the kernel has forgotten the bytes."""
         self._disk.sync(self._fd)
 
-    def close(self) -> None:
-        """Close and unlock."""
-        os.close(self._fd)
+    def close(self, size: int | None = None) -> None:
+        """Close and unlock; with `size`, give back the space behind it first."""
+        try:
+            if size is not None:
+                os.ftruncate(self._fd, size)
+        finally:
+            os.close(self._fd)
 
 
 def make_directory(directory: Path) -> None:

@@ -28,7 +28,12 @@ class DiskThread:
     async def idle(self) -> None:
         """Wait until all work submitted so far has ended, and its callbacks have run."""
         future: asyncio.Future[None] = self._loop.create_future()
-        self.submit(lambda: None, lambda _result, _error: future.cancelled() or future.set_result(None))
+
+        def reached(_result: object, _error: Exception | None) -> None:
+            if not future.done():
+                future.set_result(None)
+
+        self.submit(lambda: None, reached)
         await future
 
     def stop(self) -> None:

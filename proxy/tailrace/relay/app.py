@@ -62,7 +62,7 @@ async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir
     """The state of a relay process: its journal and its providers, closed again in reverse order."""
     clock = Clock(anchor_ns)
     async with asyncio.TaskGroup() as tasks:
-        with Journal(data_dir / "journal", owner, clock, settings.log) as journal:
+        async with Journal(data_dir / "journal", owner, clock, settings.log) as journal:
             relay = Relay(
                 live=open_live(settings, open_simulator),
                 journal=journal,

@@ -138,9 +138,9 @@ def opened(call: Call, answer: Answer) -> tuple[Act, list[bytes]]:
     if len(body) < call.n + 2:
         body = body.ljust(call.n + 2)  # white space after a document is still the document
     size = max(1, len(body) // max(_PLAIN_PIECES, call.n + 2))
-    return chunked(200, (JSON_TYPE, request_id(call))), pieces_of(body, size)
+    return chunked(200, (JSON_TYPE, request_id(call))), list(pieces_of(body, size))
 
 
-def pieces_of(body: bytes, size: int) -> list[bytes]:
+def pieces_of(body: bytes, size: int) -> Iterator[bytes]:
     """`body` in pieces of `size` bytes, the last one shorter."""
-    return [body[at : at + size] for at in range(0, len(body), size)]
+    return (body[at : at + size] for at in range(0, len(body), size))

@@ -46,7 +46,11 @@ async def adopt(connection: AsyncConnection, answers: Sequence[Question], parent
     A question here names a new completion by its place `n` in `parents` (their `seq`s), the hash after its answer, and
     the span in which a continuation of it would have begun.
     """
-    await ask(connection, LINK, [(q.n, q.link, q.project, q.key or "", q.earliest_us, q.latest_us, None, None) for q in answers])
+    await ask(
+        connection,
+        LINK,
+        [(q.n, q.link, q.project, q.key or "", q.earliest_us, q.latest_us, None, None) for q in answers],
+    )
     waiting: dict[int, list[tuple[int, bytes]]] = {}
     children: dict[int, Row[Any]] = {}
     for row in (await connection.execute(_AWAITING)).all():
@@ -83,7 +87,9 @@ async def _adopt_one(
 
 async def _candidate(connection: AsyncConnection, seq: int, link: bytes) -> Candidate:
     c = _C
-    row = (await connection.execute(select(c.chain, _ENDED_US, c.session, c.user, c.children).where(c.seq == seq))).one()
+    row = (
+        await connection.execute(select(c.chain, _ENDED_US, c.session, c.user, c.children).where(c.seq == seq))
+    ).one()
     chain, ended_us, session, user, children = row
     return Candidate(seq, chain, link, ended_us, session, user, children, same_prompt=False)
 
@@ -119,7 +125,9 @@ async def _settle_children(connection: AsyncConnection, parent: int) -> None:
     """Count the continuations of `parent` anew, and say of each what it is."""
     chain = select(_C.chain).where(_C.seq == parent).scalar_subquery()
     rows = await connection.execute(
-        select(_C.seq, _C.prompt_node).where(and_(_C.chain == chain, _C.parent == parent)).order_by(_C.started_us, _C.seq)
+        select(_C.seq, _C.prompt_node)
+        .where(and_(_C.chain == chain, _C.parent == parent))
+        .order_by(_C.started_us, _C.seq)
     )
     relations = _relations([(seq, prompt) for seq, prompt in rows])
     await connection.execute(update(_COMPLETION).where(_C.seq == parent).values(children=len(relations)))
