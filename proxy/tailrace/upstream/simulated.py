@@ -71,7 +71,7 @@ class _Play:
                 self._entry.sent(len(act.data))
                 following = next(self._acts, None)
                 if isinstance(following, Fin):
-                    pass  # whoever leaves after the last piece has had the whole answer
+                    self.finish()  # whoever leaves after the last piece has had the whole answer
                 yield act.data
                 await asyncio.sleep(0)
                 act = following
