@@ -1,4 +1,4 @@
-"""`tailrace export` over a real store: what it writes, what it counts, what it says, and that it leaves nothing half-done."""
+"""`tailrace export` over a real store: what it writes, what it counts, what it says; nothing is left half-done."""
 
 import os
 import signal
@@ -70,15 +70,19 @@ def test_a_row_leads_back_to_its_completions_and_forth_to_its_lines(
     assert [message.get("weight") for message in line["messages"]] == [None, None, 0, None, 1]
 
 
-@pytest.mark.parametrize("unit", ["chain", "step"])
 def test_two_runs_are_byte_identical_whatever_the_machine_hashes_and_speaks(
-    unit: str, recipe: Path, data_dir: Path, tmp_path: Path
+    recipe: Path, data_dir: Path, tmp_path: Path
 ) -> None:
-    recipe.write_text(recipe.read_text() + f"[assemble]\nunit = '{unit}'\n")
-    words = [sys.executable, "-m", "tailrace", "export", str(recipe), "--data-dir", str(data_dir), "--out"]
-    for name, seed, locale in (("a", "1", "C"), ("b", "2", "tr_TR.UTF-8")):
-        env = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": locale, "TZ": "Asia/Tokyo" if name == "b" else "UTC"}
-        subprocess.run([*words, str(tmp_path / name)], env=env, check=True, capture_output=True, timeout=60)
+    step = tmp_path / "step.toml"
+    step.write_text(recipe.read_text() + "[assemble]\nunit = 'step'\n")
+    both = "import sys; from tailrace.cli import app; data, out, *recipes = sys.argv[1:]\n"
+    both += "for n, each in enumerate(recipes):\n"
+    both += "    app(['export', each, '--data-dir', data, '--out', f'{out}/{n}'], standalone_mode=False)\n"
+    for name, seed, locale, zone in (("a", "1", "C", "UTC"), ("b", "2", "tr_TR.UTF-8", "Asia/Tokyo")):
+        env = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": locale, "TZ": zone}
+        words = [sys.executable, "-c", both, str(data_dir), str(tmp_path / name), str(recipe), str(step)]
+        subprocess.run(words, env=env, check=True, capture_output=True, timeout=60)
+    assert len(contents(tmp_path / "a")) == 16
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
@@ -121,8 +125,8 @@ def test_where_since_and_until(tailrace: Run, recipe: Path, data_dir: Path) -> N
     assert count("where = 'origin = export'") == 0
     assert count("where = 'chain.steps > 1'") == 5
     assert count("where = 'children > 0'") == 2
-    assert count("since = 2026-09-21T14:23:20Z") == 10
-    assert count("until = 2026-09-21T14:23:20Z") == 10
+    assert count("since = 2026-09-21T14:23:20Z") == 11  # the tenth's own start: inclusive
+    assert count("until = 2026-09-21T14:23:20Z") == 9
 
 
 def test_preview_shows_what_is_learned(tailrace: Run, recipe: Path, data_dir: Path) -> None:
@@ -186,10 +190,13 @@ def test_wrong_calls_say_where_and_what_to_do_and_write_nothing(
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt), new_folder(out) as files:
-        files.write("train.jsonl", b"{}\n")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with new_folder(tmp_path / "out") as files:
+            files.write("train.jsonl", b"{}\n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not list(tmp_path.iterdir())
 
 
@@ -232,22 +239,33 @@ def test_something_else_in_the_hidden_folders_place_is_left_alone(
 
 
 def test_an_export_is_the_same_after_the_log_grew(tailrace: Run, recipe: Path, tmp_path: Path) -> None:
-    """New completions, a chain that went on, a branch, and a parent filed late: the old watermark means the old log."""
-    one = opened(1)
-    awaited = after(one, "more", seq=30, answer="late")
-    orphan = after(awaited, "and more", seq=2, answer="early")
-    log: Log = {1: (one, None), 2: (orphan, None), 3: (opened(3), None)}
+    """New completions, a chain that went on, and parents filed late: the old watermark means the old log.
+
+    2 waited alone for 30; 4 was linked to 1 while it waited for 32, which continues 1.
+    """
+    one, late = opened(1), opened(30)
+    awaited = after(one, "more", seq=32, answer="late")
+    log: Log = {
+        1: (one, None),
+        2: (after(late, "x", seq=2, answer="early"), None),
+        3: (opened(3), None),
+        4: (after(awaited, "y", seq=4, answer="early too"), 1),
+    }
     store = file_log(tmp_path / "data", log)
     recipe.write_text(
-        "[select]\nwhere = '''children = 0 AND chain.completions = 1 AND chain.steps < 4 AND relation = start'''\n"
+        "[select]\nwhere = '''NOT (seq = 3 AND children > 0) AND chain.completions < 3 AND relation IN (start, continue)'''"
     )
     assert tailrace("export", recipe, "--out", tmp_path / "out", "--data-dir", store).code == 0
-    assert len(rows(tmp_path / "out" / "lineage.jsonl")) == 3
-    grown: Log = {30: (awaited, 1), 31: (after(opened(3), "on", seq=31, answer="and on"), 3), 32: (opened(32), None)}
+    before = rows(tmp_path / "out" / "lineage.jsonl")
+    assert [row["learned"] for row in before] == [
+        [str(completion_id(n)) for n in some] for some in ((2,), (3,), (1, 4))
+    ]
+    grown: Log = {30: (late, None), 31: (after(opened(3), "on", seq=31, answer="and on"), 3), 32: (awaited, 1)}
     file_log(store, grown)
     relink(store, 2, 30)
+    relink(store, 4, 32)
     said = tailrace("export", "verify", tmp_path / "out", "--data-dir", store)
     assert said.code == 0, said.out
     assert "3 rows, made again byte for byte" in said.out
     tailrace("export", recipe, "--out", tmp_path / "new", "--data-dir", store)
-    assert len(rows(tmp_path / "new" / "lineage.jsonl")) == 1
+    assert len(rows(tmp_path / "new" / "lineage.jsonl")) > 3
