@@ -131,7 +131,9 @@ async def filed(data_dir: Path, calls: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     async with asyncio.timeout(FILED_S):
         while len(rows) < calls:
-            listed = await asyncio.to_thread(tailrace, "logs", "--json", "--limit", "100000", data_dir=data_dir)
+            listed = await asyncio.to_thread(tailrace, "logs", "--json", "--limit", "10000", data_dir=data_dir)
+            if listed.returncode:
+                raise SystemExit(listed.stderr)
             rows = [json.loads(line) for line in listed.stdout.splitlines()]
     return rows
 
@@ -139,12 +141,12 @@ async def filed(data_dir: Path, calls: int) -> list[dict[str, Any]]:
 def chain_lines(played: list[Played], rows: list[dict[str, Any]]) -> list[Line]:
     """What the log says of the calls and of the conversations they belong to."""
     by_id = {row["id"]: row for row in rows}
-    chains = {row["chain"] for row in rows}
+    chains = {row["chain"]["id"] for row in rows}
     whole = 0
     for one in played:
         links = [by_id[id_] for id_ in one.ids if id_ in by_id]
         parents = [None, *one.ids[:-1]]
-        whole += [row["parent"] for row in links] == parents and len({row["chain"] for row in links}) == 1
+        whole += [row["parent"] for row in links] == parents and len({row["chain"]["id"] for row in links}) == 1
     calls = sum(len(one.ids) for one in played)
     ended = sum(row["status"] == "ok" for row in rows)
     return [

@@ -74,7 +74,7 @@ def imports(name: str) -> set[str]:
 
 
 def layer(module: str) -> int:
-    first = (module.split(".") + ["__init__"])[1]
+    first = [*module.split("."), "__init__"][1]
     for index, names in enumerate(LAYERS):
         if first in names:
             return index

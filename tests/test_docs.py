@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import pytest
 import typer
 from pydantic import BaseModel
+from typer.core import TyperGroup
 
 from tailrace import cli, errors, records
 from tailrace.settings import Settings
@@ -24,8 +25,8 @@ EXPORTERS: Final = (ROOT / "exporters" / "README.md").read_text()
 def commands() -> Iterator[str]:
     """Every command that can be typed, without the program's name."""
 
-    def walk(command: click.Command, path: str) -> Iterator[str]:
-        if isinstance(command, click.Group):
+    def walk(command: Any, path: str) -> Iterator[str]:
+        if isinstance(command, click.Group | TyperGroup):
             for name, inner in command.commands.items():
                 yield from walk(inner, f"{path} {name}")
         yield path

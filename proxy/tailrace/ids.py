@@ -1,4 +1,4 @@
-"""Completion ids: UUID version 7 (RFC 9562, section 5.7), so that ids sort by time and an index on them is one on time."""
+"""Completion ids: UUID version 7 (RFC 9562, section 5.7): ids sort by time, so an index on them is one on time."""
 
 from typing import Final
 from uuid import UUID

@@ -165,7 +165,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A call that passed without being logged, or calls counted so, because the user chose `on_log_failure = "serve"`."""
+    """Calls that passed without being logged, because the user chose `on_log_failure = "serve"`."""
 
     at_us: int
     owner: str

@@ -1,4 +1,4 @@
-"""The newest time that a data folder has kept, so that a new start goes on after it even if the wall clock was set back.
+"""The newest time that a data folder has kept: a new start goes on after it even if the wall clock was set back.
 
 Reads what a dead Tailrace left: the journal's newest segment of each owner, and the store's newest rows. The supervisor
 calls it while it holds the folder and before it starts a process; it opens the store with the standard library, because

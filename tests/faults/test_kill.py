@@ -24,6 +24,9 @@ from tailrace.store.read import Order, Selection, rows
 from tailrace.store.rebuild import exchanges
 from tests.running import PATIENCE_S, Proxy, proxy, simulator
 
+# httpx leaves the socket of a peer that was killed inside an answer to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 CLIENTS: Final = 16
 ROLES: Final = ("relay", "writer", "both")
 CONFIG: Final = """

@@ -102,9 +102,8 @@ async def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
 async def test_a_chunked_request_that_expects_to_be_asked_on(server: Server) -> None:
     body = chat("sim/echo", text="in chunks")
     async with RawClient(server.port) as client:
-        lines = ("POST /v1/chat/completions HTTP/1.1", "host: sim", "expect: 100-continue", "transfer-encoding: chunked")
-        client.writer.write("".join(f"{line}
-" for line in (*lines, "")).encode())
+        start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: sim\r\n"
+        client.writer.write(start + b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n")
         assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
         seen = await client.read(Seen())

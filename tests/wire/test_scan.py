@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.wire.scan import StreamScan
+from tailrace.wire.sse import EVENT_LIMIT_BYTES
 
 CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hi"}}],"usage":null}\n\n'
 USAGE = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'
@@ -180,10 +181,10 @@ def test_an_event_above_the_limit_flows_through(drop: bool) -> None:
     scan.feed(b'data: {"x":"')
     for _ in range(40):
         assert len(scan.feed(b"y" * 65_536)) >= 65_536
+        assert sum(map(len, scan._events._parts)) <= EVENT_LIMIT_BYTES
     assert scan.feed(b'"}\n\n').endswith(b'"}\n\n')
     assert scan.events == 1
     assert scan.feed(CHUNK) == CHUNK
-    assert sum(map(len, scan._events._parts)) == 0
 
 
 @pytest.mark.parametrize(
@@ -213,3 +214,42 @@ def test_hostile_line_ends_do_not_take_exponential_time() -> None:
     released, scan = _run([lines[:9000], lines[9000:], b"data: x\r\n\r\n"], drop=True)
     assert released == lines + b"data: x\r\n\r\n"
     assert scan.events == 1
+
+
+@pytest.mark.parametrize(
+    ("chunks", "released"),
+    [
+        ([b"x", DONE], b"x" + DONE),  # not at the start of a line
+        ([b"\xef\xbb", CHUNK, DONE], b"\xef\xbb" + CHUNK),  # part of a mark, then an event
+        ([PING, b'data: {\rdata: [DONE]\r\r"}\n\n'], PING + b"data: {\r"),  # a lone CR ends a line too
+        ([PING, DONE, CHUNK], PING),  # an event after the end
+    ],
+)
+def test_an_end_where_one_would_not_look_for_it(chunks: list[bytes], released: bytes) -> None:
+    passed, scan = _run(chunks)
+    assert (passed, passed + scan.held) == (released, b"".join(chunks))
+
+
+def test_the_end_decides_what_was_withheld_before_it() -> None:
+    scan = StreamScan(drop_usage=True)
+    assert scan.feed(b'data: {"choi') == b""
+    assert scan.feed(b"\n" + DONE) == b'data: {"choi\n'
+
+
+def test_all_of_the_usage_event_goes_where_its_last_line_end_is_split() -> None:
+    usage = USAGE.replace(b"\n", b"\r\n")
+    assert _run([CHUNK, usage[:-1], usage[-1:] + CHUNK], drop=True)[0] == CHUNK + CHUNK
+    assert _run([CHUNK, b": p\r", b"\n" + CHUNK], drop=True)[0] == CHUNK + b": p\r\n" + CHUNK
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"choices":[],"usage":{"x":"' + b"y" * 20_000 + b'"}}\n\n',  # longer than any usage chunk
+        b'data: {"choices":[{}],"choices":[],"usage":{"x":1}}\n\n',
+    ],
+)
+def test_what_would_be_undecided_too_long_is_kept_in_any_chunking(event: bytes) -> None:
+    assert _run([PING, event], drop=True)[0] == PING + event
+    assert _run([PING + event], drop=True)[0] == PING + event
+    assert _run([event[at : at + 999] for at in range(0, len(event), 999)], drop=True)[0] == event

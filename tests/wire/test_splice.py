@@ -1,5 +1,6 @@
 """Edits touch one value and nothing else, or are refused."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -49,6 +50,20 @@ def test_a_model_that_is_not_single_is_refused(raw: bytes) -> None:
     with pytest.raises(Refused, match="no single top-level `model`") as caught:
         replace_model(raw, orjson.loads(raw), "new")
     assert caught.value.code == Code.INVALID_REQUEST
+
+
+def test_a_hostile_body_is_not_parsed_over_and_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+
+    def loads(text: bytes) -> Any:
+        parsed.append(len(text))
+        return orjson.loads(text)
+
+    raw = b'{"nested":[' + b",".join([b'{"model":"a"}'] * 100_000) + b'],"mod\\u0065l":"a"}'
+    monkeypatch.setattr("tailrace.wire.splice.orjson", SimpleNamespace(loads=loads, JSONDecodeError=ValueError))
+    with pytest.raises(Refused):
+        replace_model(raw, {"model": "a"}, "new")
+    assert sum(parsed) < 10 * 2**20
 
 
 def test_the_same_model_is_no_edit() -> None:

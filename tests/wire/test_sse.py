@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.wire.sse import Event, Splitter, split
@@ -53,6 +53,8 @@ def test_as_the_standard_reads_them(stream: bytes) -> None:
     assert [event for event in split(stream) if event.closed] == _reference(stream)
 
 
+@example(b"data: a\r\n", [8])
+@example(b"\xef\xbb\xbfdata: a\r\n\r\n", [1, 2, 11, 13])
 @given(STREAMS, st.lists(st.integers(0, 200), max_size=10))
 def test_chunking_never_matters(stream: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]

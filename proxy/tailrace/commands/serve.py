@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from tailrace import serve as supervisor
+from tailrace import stamps
 from tailrace.clock import choose_anchor, steady_ns
 from tailrace.journal.replay import last_stamp
-from tailrace import stamps
 
 app = typer.Typer()
 

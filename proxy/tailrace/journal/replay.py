@@ -155,7 +155,7 @@ class Replay:
             file.offset += frame.size
 
     def _skip(self, file: _File, reason: str, batch: Batch) -> bool:
-        """Damaged bytes: sets them aside up to the next valid frame; False where none follows, a tail torn by a crash."""
+        """Sets damaged bytes aside up to the next valid frame; False where none follows: a tail torn by a crash."""
         rest = os.pread(file.fd, os.fstat(file.fd).st_size - file.offset, file.offset)
         at = rest.find(frames.MAGIC, 1)
         while at >= 0:

@@ -61,20 +61,19 @@ def build_app(relay: Relay) -> Litestar:
 async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir: Path) -> AsyncIterator[Relay]:
     """The state of a relay process: its journal and its providers, closed again in reverse order."""
     clock = Clock(anchor_ns)
-    async with asyncio.TaskGroup() as tasks:
-        async with Journal(data_dir / "journal", owner, clock, settings.log) as journal:
-            relay = Relay(
-                live=open_live(settings, open_simulator),
-                journal=journal,
-                clock=clock,
-                owner=owner,
-                callers=Callers(_callers_secret(data_dir)),
-                tasks=tasks,
-            )
-            try:
-                yield relay
-            finally:
-                await relay.live.aclose()
+    async with asyncio.TaskGroup() as tasks, Journal(data_dir / "journal", owner, clock, settings.log) as journal:
+        relay = Relay(
+            live=open_live(settings, open_simulator),
+            journal=journal,
+            clock=clock,
+            owner=owner,
+            callers=Callers(_callers_secret(data_dir)),
+            tasks=tasks,
+        )
+        try:
+            yield relay
+        finally:
+            await relay.live.aclose()
 
 
 def open_simulator(settings: Settings) -> Upstream:

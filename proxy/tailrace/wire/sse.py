@@ -71,10 +71,11 @@ class Splitter:
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes."""
         text = self._lines(chunk)
-        if not text:
-            return []
         if self._start:
-            return self._feed_start(text)
+            text = self._without_mark(text)
+        return self._feed(text) if text else []
+
+    def _feed(self, text: bytes) -> list[Event]:
         joint = self._parts[-1][-1:] + text if self._parts else text
         if b"\n\n" not in joint:
             self._keep(text)
@@ -103,16 +104,12 @@ class Splitter:
             self._after_cr = chunk.endswith(b"\r")
         return _unix(chunk)
 
-    def _feed_start(self, text: bytes) -> list[Event]:
-        """Takes a byte order mark off the stream's first bytes, whatever chunks they come in."""
+    def _without_mark(self, text: bytes) -> bytes:
+        """The stream's first bytes without a byte order mark, whatever chunks it comes in; empty while undecided."""
         head = b"".join((*self._parts, text))
-        self._parts, self._kept = [], 0
-        if len(head) < len(BOM) and BOM.startswith(head):
-            self._parts = [head]
-            return []
-        self._start = False
-        rest = head.removeprefix(BOM)
-        return self.feed(rest) if rest else []
+        self._start = len(head) < len(BOM) and BOM.startswith(head)
+        self._parts = [head] if self._start else []
+        return b"" if self._start else head.removeprefix(BOM)
 
     def _keep(self, text: bytes) -> None:
         self._kept += len(text)

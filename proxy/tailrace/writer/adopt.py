@@ -6,7 +6,7 @@ This is rare (several workers, or a crash between two of them), so it is done on
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Row, and_, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,7 +54,7 @@ async def adopt(connection: AsyncConnection, answers: Sequence[Question], parent
     waiting: dict[int, list[tuple[int, bytes]]] = {}
     children: dict[int, Row[Any]] = {}
     for row in (await connection.execute(_AWAITING)).all():
-        children[row.seq] = row
+        children[row.seq] = cast("Row[Any]", row)
         waiting.setdefault(row.seq, []).append((parents[row.n], row.link))
     adopted = 0
     for seq, offers in waiting.items():

@@ -1,10 +1,10 @@
-"""Files what the journal gives back: one transaction a batch, each completion once, nothing lost for a neighbour's sake.
+"""Files what the journal gives back: a transaction a batch, each completion once, none lost for a neighbour's sake.
 
     prepare each (pure) ─▶ skip what is filed ─▶ place parts ─▶ link ─▶ insert ─▶ adopt ─▶ COMMIT ─▶ remember
 
 - A record that cannot be prepared, or that the store refuses, goes to `dead_letter` with its bytes; a refused batch is
   halved until the one is found.
-- While the store is locked, full or out of reach the batch is tried again, for as long as it takes: the journal holds it.
+- While the store is locked, full or out of reach the batch is tried again, as long as it takes: the journal holds it.
 - A COMMIT whose outcome is unknown is a batch tried again: what is filed already is known by its id.
 """
 

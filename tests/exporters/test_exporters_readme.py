@@ -1,0 +1,47 @@
+"""The README of the exporters: its recipes run, and every key, format, rule and reason stands in it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tailrace_exporters import assemble, pipeline, split
+from tailrace_exporters.formats import FORMATS
+from tailrace_exporters.recipe import Recipe, Table, parse_recipe
+from tests.exporters.conftest import Run
+
+README = (Path(pipeline.__file__).parent.parent / "README.md").read_text()
+RECIPES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+
+
+def keys(model: type[Table]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        yield name
+        if isinstance(kind, type) and issubclass(kind, Table):
+            yield from keys(kind)
+
+
+@pytest.mark.parametrize("number", range(len(RECIPES)))
+def test_each_recipe_runs(number: int, tailrace: Run, data_dir: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPES[number])
+    said = tailrace("export", recipe, "--out", tmp_path / "out", "--data-dir", data_dir)
+    assert said.code == 0, said.err
+    assert tailrace("export", "verify", tmp_path / "out", "--data-dir", data_dir).code == 0
+
+
+def test_the_first_recipe_has_every_key_and_the_defaults_it_names() -> None:
+    for key in keys(Recipe):
+        assert re.search(rf"^\[?{key}\b", RECIPES[0], re.MULTILINE), key
+    full = parse_recipe(RECIPES[0], "README")
+    assert (full.assemble, full.filter, full.dedupe) == (Recipe().assemble, Recipe().filter, Recipe().dedupe)
+
+
+def test_every_word_stands_in_it() -> None:
+    words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, split.SPLIT_CONFLICT}
+    words |= {assemble.NO_ANSWER, assemble.NO_REQUEST, assemble.REPEATED}
+    for name, each in FORMATS.items():
+        words |= {name, *each.rules, *each.reasons}
+    assert not [word for word in words if f"`{word}`" not in README and f"**`{word}`**" not in README]
