@@ -107,8 +107,8 @@ class Forest:
         """The row of `seq` repeats that of `twin`: if its chain begins with it, the chain goes where `twin` is."""
         if self._home[seq] == seq:
             label = self._label[seq] = self._label[self._home[twin]]
-            if self._label[self._find(twin)] == label:
-                self._join(seq, twin)
+            if self._label[self._find(twin)] == self._label[self._find(seq)] == label:
+                self._join(seq, twin)  # one group from here on; chains already in conflict stay apart
 
     def split(self, seq: int, twin: int | None = None) -> str | None:
         """The split of a row whose head is `seq`; None where its chain, or the row that it repeats, is in another."""

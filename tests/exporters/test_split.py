@@ -70,6 +70,21 @@ def test_a_chain_that_opens_with_a_duplicate_goes_where_the_first_one_went() -> 
     assert len({p.group for p in placed}) == 1
 
 
+def test_a_duplicate_does_not_make_peace_between_two_splits() -> None:
+    """`late` joins `orphan`, alone in one split until then, with a chain that follows its duplicate into the other."""
+    one, orphan = differing_pair()
+    late = after(opened(60, "hello", "hi"), "more", seq=70, answer="m")
+    log: Log = {
+        one: (opened(one, "hello", "hi"), None),
+        orphan: (after(late, "x", seq=orphan, answer="x"), 70),
+        60: (opened(60, "hello", "hi"), None),
+        70: (late, 60),
+    }
+    _, placed = export(log, recipe_of("step", exact=False))
+    assert [p.row.head.seq for p in placed] == [one, orphan, 70]
+    assert placed[1].split == placed[2].split != placed[0].split
+
+
 def test_duplicates_that_are_kept_stand_in_one_split_or_go() -> None:
     one, other = differing_pair()
     log: Log = {one: (opened(one, "hello", "hi"), None), other: (opened(other, "hello", "hi"), None)}
@@ -104,7 +119,7 @@ def test_a_link_that_moved_to_a_parent_filed_later_is_told_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("unit", ["step", "chain"])
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(logs(), st.booleans(), st.integers(0, 3))
 @example(log={1: (opened(1), None)}, exact=True, seed=0)
 def test_no_row_moves_when_the_log_grows_and_no_group_is_in_two_splits(
