@@ -202,6 +202,24 @@ async def test_what_is_not_http_is_a_protocol_error(transport: str, wire: bytes)
     assert (caught.value.code, caught.value.status, caught.value.sent) == (Code.PROVIDER_PROTOCOL, 502, True)
 
 
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000,
+        answer(b"", *[b"x: " + b"a" * 1000] * 100),
+        answer(b"", b"x: " + b"a" * 100_000),
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+    ],
+    ids=["1xx flood", "large head", "large header", "upgrade"],
+)
+async def test_a_head_beyond_its_bounds_is_a_protocol_error(wire: bytes) -> None:
+    async with RawServer(once(wire)) as server, opened(server.port) as upstream:
+        with pytest.raises(ProviderFailed, match="acme") as caught:
+            await upstream.call(post(), TIMEOUTS)
+        assert caught.value.code == Code.PROVIDER_PROTOCOL
+        await server.reached(lambda: server.closed == 1)
+
+
 async def test_a_chunk_broken_in_mid_body_ends_the_answer_after_what_came() -> None:
     async with RawServer(once(chunked(b"good", end=b"zz\r\n"))) as server, opened(server.port) as upstream:
         got = await upstream.call(post(), TIMEOUTS)

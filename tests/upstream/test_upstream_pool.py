@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,8 @@ import httpx
 import pytest
 
 from tailrace.upstream import http11
-from tailrace.upstream.pool import Exchange, Origin, PoolStats, PoolTransport, Waits
+from tailrace.upstream.exchange import Exchange, Waits
+from tailrace.upstream.pool import Origin, PoolStats, PoolTransport
 from tests.upstream.rawserver import GUARD_S, Peer, RawServer, always, answer, chunked, once, settled
 
 NONE = PoolStats(open=0, idle=0, leased=0, waiting=0)
@@ -412,6 +414,34 @@ async def test_an_answer_before_the_requests_end_is_read_and_the_connection_clos
             assert pool.stats == NONE
         early.set()
         await server.reached(lambda: server.closed == 2)
+
+
+async def test_a_request_that_was_answered_before_its_end_leaves_no_connection_behind() -> None:
+    """Nothing is left in a buffer here, only unsaid: the provider would take the next request for this one's rest."""
+    answered = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"first")
+        await peer.send(answer(b"enough"))
+        answered.set()
+        await peer.left()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first"
+        await answered.wait()
+        await settled(lambda: all(connection.is_done for connection in pool._sockets))
+        yield b"second"
+
+    async with RawServer(script) as server, pool_to(server) as pool:
+        assert await body_of(await pool.exchange(GET, body(), Waits())) == b"enough"
+        assert pool.stats == NONE
+        await server.reached(lambda: server.closed == 1)
+
+
+def test_a_silent_peer_is_probed() -> None:
+    with socket.socket() as sock:
+        http11.probe_when_silent(sock)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 async def test_the_read_clock_begins_anew_with_each_piece() -> None:

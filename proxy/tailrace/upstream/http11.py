@@ -25,8 +25,8 @@ HIGH_WATER_BYTES: Final = 64 * 1024
 _TIMER_SLACK_S: Final = 0.001
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 """Where several addresses were tried, the event loop tells their errors as text only."""
-_PROBE_AFTER_S: Final = 60
-"""TCP probes a silent peer after this long, so that one that vanished is noticed while an answer is awaited."""
+_PROBES: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence before the first probe (its name on Linux, on macOS), seconds between two, how many in vain."""
 
 
 class Owner(Protocol):
@@ -278,13 +278,13 @@ class Connection(asyncio.Protocol):
 
 
 def probe_when_silent(sock: socket.socket | None) -> None:
-    """Switches TCP keep-alive on, so that a peer that vanished without a word is noticed."""
+    """Switches TCP's own probes on, so that a peer that vanished without a word is noticed."""
     if sock is None:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # Linux, macOS
-    if idle is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, idle, _PROBE_AFTER_S)
+    for option, value in _PROBES.items():
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def reason_of(exc: Exception) -> str:

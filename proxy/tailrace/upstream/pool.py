@@ -13,13 +13,14 @@ Every path out of a lease is synchronous, so a cancellation cannot lose a slot.
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import httpx
 
-from tailrace.upstream.encode import Header, declared_length, framed, given_framing, request_line
+from tailrace.upstream.encode import declared_length, framed, given_framing, request_line
+from tailrace.upstream.exchange import Body, Exchange, Waits
 from tailrace.upstream.http11 import Connection, reason_of
 
 _EXPIRY_SLACK_S: Final = 0.001
@@ -39,15 +40,6 @@ class Origin:
         return cls(url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
 
 
-class Waits(NamedTuple):
-    """The longest waits of one exchange, in seconds; None waits for ever. As httpx's `timeout` extension."""
-
-    connect: float | None = None  # TLS included
-    read: float | None = None  # each read
-    write: float | None = None  # each write
-    pool: float | None = None  # for a free slot
-
-
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     """The slots at a glance."""
@@ -56,64 +48,6 @@ class PoolStats:
     idle: int
     leased: int
     waiting: int  # callers in the queue for a slot
-
-
-class Exchange:
-    """A leased connection whose answer has begun. Read it to its end, or close it; closing twice does no harm.
-
-    The connection goes back to the pool as soon as the last byte of the body was taken out of it.
-    """
-
-    __slots__ = ("_connection", "_ended", "_pool", "_read_s", "headers", "status")
-
-    def __init__(self, pool: "PoolTransport", connection: Connection, read_s: float | None) -> None:
-        self.status = connection.answer.status
-        self.headers: list[Header] = connection.answer.headers
-        self._pool = pool
-        self._connection: Connection | None = connection
-        self._read_s = read_s
-        self._ended = False
-
-    async def read(self) -> bytes:
-        """The next piece of the body as it came; empty at its end. Raises httpx's ReadError, ReadTimeout, …
-
-        A cancellation closes the connection: whoever reads on gets a ReadError, not an end.
-        """
-        connection = self._connection
-        if connection is None:
-            if self._ended:
-                return b""
-            raise httpx.ReadError("the answer was closed before its end")
-        try:
-            data = await connection.read(self._read_s)
-        except BaseException:
-            self.close()
-            raise
-        if connection.is_done:
-            self._ended = True
-            self.close()
-        return data
-
-    def close(self) -> None:
-        """Gives the lease back; at once, from anywhere."""
-        connection = self._connection
-        if connection is not None:
-            self._connection = None
-            self._pool.release(connection)
-
-
-class _Body(httpx.AsyncByteStream):
-    """An exchange's body as httpx reads it."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self._exchange.read():
-            yield data
-
-    async def aclose(self) -> None:
-        self._exchange.close()
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
@@ -172,7 +106,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         except BaseException:
             self.release(connection)
             raise
-        return Exchange(self, connection, waits.read)
+        return Exchange(connection, self.release, waits.read)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """httpx's transport interface. The timeouts come in the request's `timeout` extension."""
@@ -182,7 +116,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         head = request_line(request.method, request.url.raw_path) + given_framing(headers) + b"\r\n"
         waits = Waits(**request.extensions.get("timeout", {}))
         exchange = await self.exchange(head, _outgoing_body(request), waits, expects_body=request.method != "HEAD")
-        return httpx.Response(exchange.status, headers=exchange.headers, stream=_Body(exchange))
+        return httpx.Response(exchange.status, headers=exchange.headers, stream=Body(exchange))
 
     async def aclose(self) -> None:
         """Closes all connections, leased ones too, and turns the queue away; returns when the sockets are closed."""

@@ -12,7 +12,8 @@ import httpx
 
 from tailrace.settings import Timeouts
 from tailrace.upstream.encode import Header, own_framing, request_line
-from tailrace.upstream.pool import PoolTransport, Waits
+from tailrace.upstream.exchange import Waits
+from tailrace.upstream.pool import PoolTransport
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
