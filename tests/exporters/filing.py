@@ -35,13 +35,13 @@ def file_log(data_dir: Path, log: Mapping[int, tuple[Call, int | None]]) -> Path
     return data_dir
 
 
-def relink(data_dir: Path, seq: int, parent: int) -> None:
-    """Move a filed completion to a parent, as the writer does where that was filed late."""
+def amend(data_dir: Path, table: str, key: int, **values: int) -> None:
+    """Change what the writer changes of a filed row: its links and counts."""
 
     async def work() -> None:
         async with open_writer(data_dir) as connection:
-            table = TABLES["completion"]
-            await connection.execute(table.update().where(table.c.seq == seq).values(parent=parent))
+            (primary,) = TABLES[table].primary_key
+            await connection.execute(TABLES[table].update().where(primary == key).values(values))
             await connection.commit()
 
     asyncio.run(work())

@@ -13,7 +13,7 @@ import pytest
 from tailrace_exporters.files import new_folder
 from tailrace_exporters.formats import FORMATS
 from tests.exporters.conftest import Run
-from tests.exporters.filing import file_log, relink
+from tests.exporters.filing import amend, file_log
 from tests.exporters.logged import after, completion_id, opened
 from tests.exporters.pure import Log
 
@@ -253,7 +253,7 @@ def test_an_export_is_the_same_after_the_log_grew(tailrace: Run, recipe: Path, t
     }
     store = file_log(tmp_path / "data", log)
     recipe.write_text(
-        "[select]\nwhere = '''NOT (seq = 3 AND children > 0) AND chain.completions < 3"
+        "[select]\nwhere = '''NOT (seq = 3 AND children > 0) AND chain.completions < 3 AND chain.steps < 4"
         " AND relation IN (start, continue)'''\n"
     )
     assert tailrace("export", recipe, "--out", tmp_path / "out", "--data-dir", store).code == 0
@@ -263,8 +263,11 @@ def test_an_export_is_the_same_after_the_log_grew(tailrace: Run, recipe: Path, t
     ]
     grown: Log = {30: (late, None), 31: (after(opened(3), "on", seq=31, answer="and on"), 3), 32: (awaited, 1)}
     file_log(store, grown)
-    relink(store, 2, 30)
-    relink(store, 4, 32)
+    amend(store, "completion", 2, parent=30)
+    amend(store, "completion", 4, parent=32)
+    amend(store, "completion", 31, chain=3)
+    amend(store, "completion", 3, children=1)
+    amend(store, "chain", 3, completions=7, steps=7)
     said = tailrace("export", "verify", tmp_path / "out", "--data-dir", store)
     assert said.code == 0, said.out
     assert "3 rows, made again byte for byte" in said.out
