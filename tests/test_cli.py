@@ -163,12 +163,13 @@ def test_check_config_prints_an_example_that_is_good(
     assert run(monkeypatch, "check-config") == 0
 
 
-def test_serve_turns_its_options_into_settings(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (Path.cwd() / "file").write_text("")
-    assert run(monkeypatch, "serve", "--port", "0", "--data-dir", "file/data") == 2
-    assert capsys.readouterr().err.startswith("tailrace: data folder file/data: cannot be written")
+def test_serve_turns_its_options_into_settings() -> None:
+    Path("file").write_text("")
+    command = [sys.executable, "-m", "tailrace", "serve", "--port", "0", "--data-dir", "file/data"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tailrace: data folder file/data: cannot be written")
+    assert done.stderr.count("\n") == 1
 
 
 def test_db_upgrade_stats_and_backup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,8 +50,10 @@ def test_a_line_says_when_what_and_who(out: io.StringIO) -> None:
 def test_the_standard_librarys_loggers_come_the_same_way(out: io.StringIO) -> None:
     logging.getLogger("uvicorn.error").warning("bad %s", "request\nline")
     logging.getLogger("httpx").info("GET https://api/?key=x")
-    (line,) = lines(out)
+    logging.getLogger("uvicorn.error").warning("ready", extra={"color_message": "\x1b[36mready"})
+    line, twice = lines(out)
     assert (line["event"], line["logger"]) == ("bad request\nline", "uvicorn.error")
+    assert "color_message" not in twice
 
 
 def test_the_level_holds_for_both(out: io.StringIO) -> None:

@@ -30,6 +30,7 @@ _SECRET_TEXT: Final = re.compile(
     r"|(?P<url>://)[^/\s@]+@",  # user and password in an address
     re.IGNORECASE,
 )
+_TWICE: Final = "color_message"  # uvicorn's event again, with terminal codes
 _STRUCTLOGS_OWN: Final = ("_record", "_from_structlog")
 _QUIET: Final = ("httpx", "httpcore", "aiosqlite", "asyncio")  # they log addresses, statements or noise below warning
 
@@ -75,6 +76,7 @@ def configure(level: str, *, process: str = "tailrace", stream: TextIO | None = 
 
 def clean(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001 structlog's signature
     """A structlog processor: the event without bodies and without what looks like a secret."""
+    event.pop(_TWICE, None)
     return {mask(name): value if name in _STRUCTLOGS_OWN else _clean(name, value, 0) for name, value in event.items()}
 
 

@@ -81,7 +81,8 @@ def test_a_held_folder_names_the_holder_and_nothing_stays_behind(tmp_path: Path)
 def test_files_that_others_can_read_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with datadir.hold(folder):
-        (folder / "tailrace.db").touch(0o644)
+        (folder / "tailrace.db").touch()
+        (folder / "tailrace.db").chmod(0o644)
     finding = by_subject(data_folder(at(folder)))["permissions"]
     assert finding.verdict is Verdict.WARN
     assert "tailrace.db" in finding.value

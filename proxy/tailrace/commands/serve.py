@@ -1,7 +1,6 @@
 """`tailrace serve`: the proxy, until SIGTERM or Ctrl-C."""
 
 import os
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +8,6 @@ import typer
 
 from tailrace import serve as supervisor
 from tailrace import stamps
-from tailrace.clock import choose_anchor, steady_ns
-from tailrace.journal.replay import last_stamp
 
 app = typer.Typer()
 
@@ -29,11 +26,6 @@ def serve(
     given = {"SERVER__HOST": host, "SERVER__PORT": port, "SERVER__WORKERS": workers, "LOG__DATA_DIR": data_dir}
     options = {f"TAILRACE_{name}": str(value) for name, value in given.items() if value is not None}
     supervisor.serve(supervisor.Launch(config, {**os.environ, **options}, stamps.anchor, _announce))
-
-
-def _anchor(data_dir: Path) -> int:
-    """The journal's time for this start: never behind what the folder holds."""
-    return choose_anchor(time.time_ns(), steady_ns(), last_stamp(data_dir / "journal"))
 
 
 def _announce(url: str, data_dir: Path) -> None:

@@ -193,7 +193,7 @@ async def answers(connection: AsyncConnection, rebuilder: Rebuilder, rows: Seque
     messages: dict[int, int] = {}
     for few in _chunks({row.answer_node for row in rows if row.answer_node}):
         statement = select(_NODE.c.id, _NODE.c.message).where(_NODE.c.id.in_(few))
-        messages |= dict((await connection.execute(statement)).tuples().all())
+        messages |= {node: message for node, message in await connection.execute(statement)}  # noqa: C416 rows are no pairs to mypy
     bodies = await rebuilder.messages(messages.values())
     return {row.seq: bodies[messages[row.answer_node]] for row in rows if row.answer_node}
 
