@@ -50,10 +50,12 @@ formats = ["openai-chat", "trl-messages"]
 
 @dataclass(slots=True)
 class Played:
-    """One dialogue as it went: the ids of its completions in order, and the bytes of its calls as JSON."""
+    """One dialogue as it went: each completion's id with what was said before its turn, and the bytes of its calls."""
 
     dialogue: Dialogue
     ids: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
     raw_bytes: int = 0
 
 
@@ -109,15 +111,21 @@ async def play(client: openai.AsyncOpenAI, played: Played, *, streamed: bool) ->
         calls = client.chat.completions.with_raw_response
         answer: Any = await calls.create(model=MODEL, messages=messages, stream=streamed)
         played.ids.append(answer.headers["x-tailrace-id"])
-        said: str = await streamed_text(answer.parse()) if streamed else answer.parse().choices[0].message.content
-        played.raw_bytes += len(json.dumps({"model": MODEL, "messages": messages})) + len(said)
+        if streamed:
+            said, size = await streamed_text(answer.parse())
+        else:
+            said, size = answer.parse().choices[0].message.content, len(answer.content)
+        played.before.append(json.dumps(messages[:-1]))
+        played.raw_bytes += len(json.dumps({"model": MODEL, "messages": messages})) + size
         messages.append({"role": "assistant", "content": said})
+        played.after.append(json.dumps(messages))
 
 
-async def streamed_text(stream: Any) -> str:
-    """The text of a streamed answer."""
-    pieces = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
-    return "".join(pieces)
+async def streamed_text(stream: Any) -> tuple[str, int]:
+    """The text of a streamed answer, and the bytes of its chunks as JSON."""
+    chunks = [chunk async for chunk in stream]
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    return text, sum(len(chunk.model_dump_json(exclude_unset=True)) for chunk in chunks)
 
 
 def tailrace(*words: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
@@ -142,18 +150,20 @@ def chain_lines(played: list[Played], rows: list[dict[str, Any]]) -> list[Line]:
     """What the log says of the calls and of the conversations they belong to."""
     by_id = {row["id"]: row for row in rows}
     chains = {row["chain"]["id"] for row in rows}
-    whole = 0
-    for one in played:
-        links = [by_id[id_] for id_ in one.ids if id_ in by_id]
-        parents = [None, *one.ids[:-1]]
-        whole += [row["parent"] for row in links] == parents and len({row["chain"]["id"] for row in links}) == 1
+    conversation = {id_: after for one in played for id_, after in zip(one.ids, one.after, strict=True)}
+    linked = sum(
+        (by_id[id_]["parent"] is None and before == "[]") or conversation.get(by_id[id_]["parent"]) == before
+        for one in played
+        for id_, before in zip(one.ids, one.before, strict=True)
+        if id_ in by_id
+    )
     calls = sum(len(one.ids) for one in played)
     ended = sum(row["status"] == "ok" for row in rows)
     return [
         Line("calls played → rows in the log", f"{calls} → {len(rows)}", len(rows) == calls == len(by_id)),
         Line("ended ok", str(ended), ended == calls),
         Line("dialogues played → chains found", f"{len(played)} → {len(chains)}", len(chains) == len(played)),
-        Line("dialogues whose chain is exactly theirs", str(whole), whole == len(played)),
+        Line("steps linked to exactly what was said before", str(linked), linked == calls),
     ]
 
 

@@ -59,7 +59,8 @@ class _Splitter:
         if kind is dict:
             if _HOLE in value:
                 raise _KeepWholeError
-            return {name: self._member(name, inner, top=top) for name, inner in value.items()}
+            # In the order of canonical JSON: a shape is stored so, and its values are read back in its order.
+            return {name: self._member(name, inner, top=top) for name, inner in sorted(value.items())}
         if kind is list:
             return [self.node(inner, key) for inner in value]
         if kind is int:

@@ -17,13 +17,36 @@ _MAX_TAGS_CHARS: Final = 16_384
 
 def completion_row(seq: int, item: Prepared, placed: Placed, linked: Linked, *, children: int, codec: Codec) -> Row:
     """The row of `completion`."""
-    start, end, answer, usage = item.closed.start, item.closed.end, item.answer, item.answer.usage
+    start, answer = item.closed.start, item.answer
     first = item.first_choice
+    links = (
+        linked.chain,
+        linked.parent,
+        linked.relation,
+        linked.kind,
+        children,
+        first.links.answer if first else None,
+        linked.awaits,
+        first.links.pair if first else None,
+    )
+    parts = (
+        placed.params,
+        placed.context,
+        placed.prompt_node,
+        placed.choices[0][1] if first else None,
+        placed.envelope,
+        None if answer.values is None else codec.pack(answer.values),
+        answer.id,
+    )
+    told = (column_text(start.session), column_text(start.user), _tags(start.tags), column_text(start.config))
+    return (seq, item.closed.id.bytes, start.at_us, *_outcome(item), start.step, *links, *parts, *_usage(item), *told)
+
+
+def _outcome(item: Prepared) -> Row:
+    """From `duration_us` to `attempts`."""
+    start, end, answer = item.closed.start, item.closed.end, item.answer
     last = item.attempts[-1] if item.attempts else None
     return (
-        seq,
-        item.closed.id.bytes,
-        start.at_us,
         end.duration_us if end else None,
         end.first_byte_us if end else None,
         end.overhead_us if end else None,
@@ -40,22 +63,13 @@ def completion_row(seq: int, item: Prepared, placed: Placed, linked: Linked, *, 
         answer.finish_reason,
         start.stream,
         len(item.attempts),
-        start.step,
-        linked.chain,
-        linked.parent,
-        linked.relation,
-        linked.kind,
-        children,
-        first.links.answer if first else None,
-        linked.awaits,
-        first.links.pair if first else None,
-        placed.params,
-        placed.context,
-        placed.prompt_node,
-        placed.choices[0][1] if first else None,
-        placed.envelope,
-        None if answer.values is None else codec.pack(answer.values),
-        answer.id,
+    )
+
+
+def _usage(item: Prepared) -> Row:
+    """From `request_id` to `cost_usd`."""
+    end, usage = item.closed.end, item.answer.usage
+    return (
         column_text(end.provider_request_id) if end else None,
         column_number(usage.input_tokens),
         column_number(usage.output_tokens),
@@ -64,10 +78,6 @@ def completion_row(seq: int, item: Prepared, placed: Placed, linked: Linked, *, 
         column_number(usage.audio_tokens),
         usage.source,
         None,  # cost_usd: unknown until there are prices
-        column_text(start.session),
-        column_text(start.user),
-        _tags(start.tags),
-        column_text(start.config),
     )
 
 
