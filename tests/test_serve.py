@@ -17,6 +17,7 @@ import pytest
 
 from tailrace import datadir
 from tailrace.children import Backoff
+from tailrace.errors import UserError
 from tailrace.serve import needs_restart
 from tailrace.settings import Chains, Server, Settings
 
@@ -51,7 +52,8 @@ async def serve(spec, parent):
             over.set()
     def orphan():
         say(spec, "orphan")
-        over.set()
+        if os.environ.get(f"{spec.role}_IS".upper()) != "deaf":
+            over.set()
     loop.add_signal_handler(signal.SIGTERM, term)
     loop.add_signal_handler(signal.SIGHUP, lambda: say(spec, "hup-" + Path(spec.config).read_text().strip()))
     parent.watch(loop, orphan)
@@ -159,6 +161,7 @@ class Stage:
             },
             stdout=subprocess.PIPE,
             stderr=self.errors.fd,
+            start_new_session=True,  # a process group to send Ctrl-C to
             text=True,
         )
         assert process.stdout is not None
@@ -257,6 +260,28 @@ def test_when_the_supervisor_is_killed_its_processes_end_and_the_folder_becomes_
     with datadir.hold(stage.data, patience_s=GUARD_S):
         pass
     stage.up(stage.start())  # and a new one starts in the same folder
+
+
+def test_while_a_process_of_a_killed_supervisor_lives_the_folder_is_not_free(stage: Stage) -> None:
+    process = stage.start(RELAY_IS="deaf")
+    stage.up(process)
+    said = stage.until("relay", "ready")
+    process.kill()
+    process.wait(GUARD_S)
+    with pytest.raises(UserError, match="left behind"), datadir.hold(stage.data, patience_s=0):
+        pass
+    os.kill(int(said[-1][2]), signal.SIGKILL)
+    with datadir.hold(stage.data, patience_s=GUARD_S):
+        pass
+
+
+def test_ctrl_c_on_a_terminal_reaches_only_the_supervisor(stage: Stage) -> None:
+    process = stage.start()
+    stage.up(process)
+    stage.until("relay", "ready")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(GUARD_S) == 0
+    assert [line[1] for line in stage.until("writer", "end")] == ["term", "end", "term", "end"]
 
 
 def test_a_start_right_after_a_kill_waits_for_what_the_old_one_left(stage: Stage) -> None:

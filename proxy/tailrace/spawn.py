@@ -53,6 +53,11 @@ class Spec:
         """The settings file that was named on the command line."""
         return None if self.config is None else Path(self.config)
 
+    @property
+    def name(self) -> str:
+        """What this process is called in logs: `writer`, `relay-0`."""
+        return self.role.value if self.role is Role.WRITER else f"{self.role.value}-{self.number}"
+
     def to_json(self) -> str:
         """The text of `VARIABLE`."""
         return json.dumps(asdict(self))
