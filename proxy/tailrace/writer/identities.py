@@ -145,7 +145,7 @@ class Identities:
             else:
                 ids[content.hash] = id_
         for few in chunks(asked):
-            ids.update({hash_: id_ for hash_, id_ in await self._connection.execute(query, {"hashes": few})})
+            ids.update((hash_, id_) for hash_, id_ in await self._connection.execute(query, {"hashes": few}))
         return [content for content in asked.values() if content.hash not in ids]
 
     async def _place_paths(self, paths: Iterable[tuple[int, list[int]]]) -> list[int]:
