@@ -164,6 +164,15 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Amended:
+    """How a completion that was `Closed` before ended after all: its answer was cut because END was not yet durable."""
+
+    id: UUID
+    stamp: int
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Calls that passed without being logged, because the user chose `on_log_failure = "serve"`."""
 

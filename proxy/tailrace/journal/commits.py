@@ -1,10 +1,11 @@
 """How records reach the disk: who writes, when a group is synced, who is told. Knows segments and offsets, no records.
 
-The loop's thread writes a record itself, into space reserved before, which is a copy into the page cache (2 us against
-60 to 130 us of CPU and up to two waits for the interpreter's lock to have a thread do it). The disk thread does what
-waits for a disk: syncs, closes. The loop never writes while a sync runs, because the kernel may make a write wait for a
-sync of the same file; such records queue, and go out with one call when it ends. If a write of the loop's was slow all
-the same (the kernel throttles writers when memory is full of dirty pages), the thread writes for the next seconds.
+The loop's thread writes a record itself, into space reserved before, which is a copy into the page cache: 2 us, where
+having a thread do it costs 30 to 65 us of CPU and up to two waits for the interpreter's lock (5 ms each under load).
+The disk thread does what waits for a disk: syncs, closes. The loop never writes while a sync runs, because the kernel
+may make a write wait for a sync of the same file; such records queue, and go out with one call when it ends. If a write
+of the loop's was slow all the same (the kernel throttles writers when memory is full of dirty pages), the thread writes
+for the next seconds.
 
     record ─▶ [no sync running] written at once ─────────────▶ waiters of the write
               [sync running]    queued ─▶ written when it ends ─▶ waiters of the write
@@ -13,6 +14,7 @@ the same (the kernel throttles writers when memory is full of dirty pages), the 
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Final
@@ -27,6 +29,7 @@ DEFER_NS: Final = 5_000_000_000
 Waiter = asyncio.Future[None]
 _Write = tuple[Segment, int, tuple[bytes, bytes]]
 _Waiting = tuple[Waiter, object]
+_Close = tuple[Segment, int]
 
 
 class Need(Enum):
@@ -37,20 +40,29 @@ class Need(Enum):
     DURABLE = "durable"  # by the journal's durability: as WRITTEN, or on the medium
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A write or a sync failed. By now every waiter has LogUnavailable."""
+
+    error: Exception
+    lost: tuple[object, ...]  # notes of the records that waited to be durable
+    unclosed: tuple[Segment, ...]  # retired, and still open
+
+
 class Commits:
     """Writes, in order; syncs, in groups. All methods are for the loop's thread.
 
-    `on_failure(error, lost)` is called when a write or a sync failed. By then every waiter has LogUnavailable; `lost`
-    are the notes of those that waited for DURABLE. No segment in use before may be used again.
+    After `on_failure` no segment in use before may be used again: what a failed sync did not put on the medium is gone
+    from the kernel's mind too, and a second sync would say that all is well.
     """
 
     __slots__ = (
         "_closes",
+        "_closing",
         "_defer_until",
         "_dirty",
         "_for_sync",
         "_for_write",
-        "_loop",
         "_on_failure",
         "_power",
         "_queue",
@@ -62,14 +74,12 @@ class Commits:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         thread: DiskThread,
         *,
         power: bool,
         read_ns: Callable[[], int],
-        on_failure: Callable[[Exception, list[object]], None],
+        on_failure: Callable[[Failure], None],
     ) -> None:
-        self._loop = loop
         self._thread = thread
         self._power = power
         self._read_ns = read_ns
@@ -78,7 +88,8 @@ class Commits:
         self._defer_until = 0
         self._queue: list[_Write] = []
         self._dirty: dict[Segment, None] = {}  # written since they were last synced; only with `power`
-        self._closes: list[tuple[Segment, int]] = []
+        self._closes: list[_Close] = []
+        self._closing: list[_Close] = []  # with the thread
         self._for_write: list[_Waiting] = []
         self._for_sync: list[_Waiting] = []
         self.groups = 0
@@ -98,33 +109,34 @@ class Commits:
         segment: Segment,
         offset: int,
         buffers: tuple[bytes, bytes],
-        need: Need,
-        waiter: Waiter,
+        need: Need = Need.NOTHING,
+        waiter: Waiter | None = None,
         note: object = None,
     ) -> None:
         """Write a record; `waiter` resolves when what it needs is so, or gets LogUnavailable."""
-        at_once = not self._running and self._defer_until == 0
-        if not at_once:
-            self._queue.append((segment, offset, buffers))
         if self._power:
             self._dirty[segment] = None
-        if need is Need.DURABLE and self._power:
-            self._for_sync.append((waiter, note))
-        elif not at_once:
-            self._for_write.append((waiter, note))
-        if at_once:
+        waits: list[_Waiting] = [] if waiter is None else [(waiter, note)]
+        if self._running or self._defer_until:
+            self._queue.append((segment, offset, buffers))
+        else:
             error = self._write_now([(segment, offset, buffers)])
             if error is not None:
-                self._fail(error, [(waiter, note)])
+                self._fail(error, waits)
                 return
-            if need is not Need.DURABLE or not self._power:
-                _resolve([(waiter, note)])
-        if not self._running and (self._for_sync or self._queue):
+        if need is Need.DURABLE and self._power:
+            self._for_sync += waits
+        elif self._queue:
+            self._for_write += waits
+        else:
+            _resolve(waits)
+        if not self._running and (self._queue or self._for_sync):
             self._start()
 
     def retire(self, segment: Segment, size: int) -> None:
         """Close a segment, cut to `size` bytes, once all that was written to it is durable."""
         self._closes.append((segment, size))
+        self.flush()
 
     def flush(self) -> None:
         """Start a group for whatever is left, unless one is running and will be followed by one."""
@@ -146,13 +158,13 @@ class Commits:
         if writes:
             waiters += self._for_write
             self._for_write = []
-        closes, self._closes = self._closes, []
-        if not (writes or waiters or closes):
+        if not (writes or waiters or self._closes):
             return
         if syncs:
             self._dirty = {}
+        self._closing, self._closes = self._closes, []
         self._running = True
-        self._thread.submit(partial(_commit, writes, syncs, closes), partial(self._committed, waiters))
+        self._thread.submit(partial(_commit, writes, syncs, self._closing), partial(self._committed, waiters))
 
     def _write_queued(self) -> bool:
         queue, self._queue = self._queue, []
@@ -181,25 +193,24 @@ class Commits:
             self._fail(error, waiters)
             return
         self.groups += 1
+        self._closing = []
         _resolve(waiters)
         self._start()
 
     def _fail(self, error: Exception, failed: list[_Waiting]) -> None:
-        """Nothing that is not durable by now will be called so: the kernel may have dropped what it could not write."""
         failed = [*failed, *self._for_write, *self._for_sync]
-        self._queue, self._for_write, self._for_sync, self._dirty = [], [], [], {}
-        lost: dict[int, object] = {}
-        for waiter, note in failed:
+        unclosed = tuple(segment for segment, _ in (*self._closing, *self._closes) if not segment.closed)
+        self._queue, self._for_write, self._for_sync = [], [], []
+        self._closing, self._closes, self._dirty = [], [], {}
+        for waiter, _note in failed:
             refuse(waiter)
-            if note is not None:
-                lost[id(note)] = note
-        self._on_failure(error, list(lost.values()))
+        self._on_failure(Failure(error, tuple(note for _, note in failed if note is not None), unclosed))
 
 
-def refuse(waiter: Waiter) -> None:
+def refuse(waiter: Waiter, reason: str = "The log cannot be written.") -> None:
     """Tell a waiter that its record is not in the log."""
     if not waiter.done():
-        waiter.set_exception(LogUnavailable("the log cannot be written"))
+        waiter.set_exception(LogUnavailable(reason))
         waiter.exception()  # seen: asyncio need not report it where the caller is gone
 
 
@@ -223,7 +234,7 @@ def _write_all(writes: list[_Write]) -> None:
         first = last
 
 
-def _commit(writes: list[_Write], syncs: Iterable[Segment], closes: Iterable[tuple[Segment, int]]) -> None:
+def _commit(writes: list[_Write], syncs: Iterable[Segment], closes: Iterable[_Close]) -> None:
     """What the thread does for a group."""
     _write_all(writes)
     for segment in syncs:

@@ -66,6 +66,14 @@ class Cut(Torn):
         self.size = size
 
 
+class Strange(Torn):
+    """A whole frame of a kind that is not known here, from a newer version; `size` is its length."""
+
+    def __init__(self, number: int, size: int) -> None:
+        super().__init__(f"unknown kind {number}")
+        self.size = size
+
+
 def salt(name: str) -> int:
     """What the checksum of every frame in the segment `name` starts from."""
     return int(google_crc32c.value(name.encode()))
@@ -95,6 +103,7 @@ def decode(data: bytes, offset: int, seed: int) -> Frame | None:
 
     Raises:
         Cut: `data` ends before the frame; with more bytes it may be valid.
+        Strange: a whole frame, of a kind that is not known here.
         Torn: the bytes there are no valid frame, whatever follows.
     """
     left = len(data) - offset
@@ -114,5 +123,5 @@ def decode(data: bytes, offset: int, seed: int) -> Frame | None:
     if google_crc32c.extend(seed, data[offset + HEAD_BYTES : end]) != crc:
         raise Torn("checksum does not match")
     if kind is None:
-        raise Torn(f"unknown kind {number}")
+        raise Strange(number, end - offset)
     return Frame(kind, id_, stamp, home, data[begin:split], data[split:end], end - offset)

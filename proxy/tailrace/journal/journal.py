@@ -1,36 +1,40 @@
 """The relay's side of the journal: a completion's records in, and a word when they are kept.
 
-Owns admission: a START is taken only where its END will find room (`space`), below the byte cap, and while the disk
-takes records. After a failed write or sync the segments in use are abandoned, never retried; everything that waited is
-told, and new segments are tried again a second later. An END whose segments were abandoned goes into the new ones: the
-writer joins an owner's records by id over all its segments.
+    begin ─▶ START written ─▶ provider called ─▶ part, part, … ─▶ end ─▶ END durable ─▶ the answer's last byte released
+
+What is promised, and what becomes of a record that cannot be kept:
+
+- A START is taken only where its END will find room; else LogUnavailable.
+- A PART that finds no room stays in memory, up to one part's size, and goes with the next part or with END. An END that
+  finds no room even so is cut to what was reserved for it, says `tailrace_error`, and is not acknowledged.
+- After a failed write or sync the segments in use are abandoned, never tried again. No call with a record in them is
+  acknowledged any more, because a record that the kernel had taken may never have reached the medium. Whoever waits is
+  told at once. When there is a fresh segment, an AMEND there says how each of these calls ended.
 """
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
 
 from tailrace.clock import Clock
-from tailrace.errors import LogUnavailable
+from tailrace.errors import Code, LogUnavailable, WorkFailed
 from tailrace.journal import entries, frames
-from tailrace.journal.commits import Commits, Need
+from tailrace.journal.commits import Commits, Failure, Need, Waiter, refuse
 from tailrace.journal.frames import Kind
-from tailrace.journal.segment import Disk, Name, PosixDisk, Segment, bytes_on_disk, make_directory
-from tailrace.journal.space import Place, Space
+from tailrace.journal.segment import Disk, PosixDisk, Segment, bytes_on_disk, make_directory
+from tailrace.journal.space import Place
+from tailrace.journal.supply import FAILING, SEAL_BYTES, Supply, Ticket
 from tailrace.journal.thread import DiskThread
 from tailrace.records import End, Gap, Retried, Start, Status
 from tailrace.settings import Log
 
-RETRY_NS: Final = 1_000_000_000
-"""How long after a failure the disk is asked again."""
-HEADER_ROOM: Final = 8192
-"""Of an END's header; with `part_bytes` what is reserved for it."""
-
+RETRY_S: Final = 1.0
+"""How long after a failure, or at the cap, a fresh segment is tried again."""
 _NOBODY: Final = bytes(16)
-_SEAL_BYTES: Final = frames.size_of(b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,216 +42,341 @@ class JournalStats:
     """The journal now."""
 
     bytes: int  # of all owners' segments
-    waiting: int
-    groups: int
-    failures: int
+    waiting: int  # records and callers that wait for the disk or for room
+    groups: int  # group commits so far
+    failures: int  # failed writes and syncs so far
+
+
+class Entry:
+    """One completion's records. Made by `Journal.begin`."""
+
+    __slots__ = ("_journal", "cut", "ended", "generation", "held", "home", "id", "late", "started")
+
+    def __init__(self, journal: "Journal", id_: bytes, generation: int, started: Waiter) -> None:
+        self._journal = journal
+        self.id = id_
+        self.generation = generation  # of the segments its records are in
+        self.home = 0  # number of START's segment; 0 while it waits for room
+        self.started = started
+        self.held = b""  # of the answer: found no room yet
+        self.cut = False  # of the answer, some was dropped
+        self.ended: Waiter | None = None
+        self.late: tuple[End, bytes] | None = None  # END came before START had found room
+
+    async def written(self) -> None:
+        """START is with the kernel: it survives this process. Await it before the provider is contacted.
+
+        Raises:
+            LogUnavailable: it is not in the log; nothing more of this entry will be.
+        """
+        await self.started
+
+    async def attempt(self, retried: Retried) -> None:
+        """A further provider call begins: as `written`, for that."""
+        await self._journal.attempt(self, retried)
+
+    def part(self, body: bytes) -> None:
+        """Some of the answer's bytes, in order. A failure shows at `end`."""
+        self._journal.part(self, body)
+
+    def end(self, end: End, body: bytes) -> asyncio.Future[None]:
+        """How it ended, and the rest of the answer's bytes.
+
+        Synchronous, so that it holds in the `finally` of a cancelled task. The future resolves when END is durable, and
+        else gets LogUnavailable; nobody need wait for it. A second call is the first one's.
+        """
+        if self.ended is None:
+            self.ended = self._journal.new_waiter()
+            self._journal.end(self, end, self.held + body if self.held else body, self.ended)
+        return self.ended
+
+    def amend(self, end: End) -> None:
+        """After `end`: it ended otherwise, because the client was cut off while END was not yet durable."""
+        self._journal.amend(self, end)
 
 
 class Journal:
     """One relay process's journal. An async context manager; all methods are for its event loop's thread."""
 
-    def __init__(self, directory: Path, owner: str, clock: Clock, log: Log, *, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        owner: str,
+        clock: Clock,
+        log: Log,
+        *,
+        disk: Disk | None = None,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self._directory = directory
         self._owner = owner
         self._clock = clock
         self._log = log
         self._disk = disk or PosixDisk()
-        self._space: Space[Segment] = Space(log.part_bytes + HEADER_ROOM + frames.OVERHEAD_BYTES)
-        self._seq = 0
-        self._retry_at = 0
-        self._closed = False
-        self.healthy = True
-        self.failures = 0
-        self.generation = 0
-        """Grows with each failure: reservations made before it are gone."""
+        self._retry_s = retry_s
+        self._generation = 0  # grows with each failure
+        self._abandoned: list[Segment] = []
+        self._owed: dict[bytes, tuple[int, End]] = {}  # by id: START's segment, and how the call ended
+        self._closed = True
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
+        """Raises WorkFailed where the folder cannot be made; a full or failing disk only makes it start unhealthy."""
         try:
             make_directory(self._directory)
         except OSError as exc:
-            raise LogUnavailable(f"the journal's folder cannot be made: {exc.strerror}") from exc
+            raise WorkFailed(f"{self._directory}: the journal's folder cannot be made: {exc.strerror}") from exc
+        loop = asyncio.get_running_loop()
+        self.new_waiter = loop.create_future
         self._thread = DiskThread(loop)
         power = self._log.durability == "power"
-        self._commits = Commits(loop, self._thread, power=power, read_ns=self._clock.read, on_failure=self._failed)
-        self._extend(0)
+        self._commits = Commits(self._thread, power=power, read_ns=self._clock.read, on_failure=self._failed)
+        self._supply = Supply(
+            self._directory, self._owner, self._log, self._disk,
+            loop=loop, thread=self._thread, retry_s=self._retry_s, on_made=self._settle,
+        )  # fmt: skip
+        self._closed = False
+        self._supply.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._closed = True
-        for segment, used in self._space.drain():
-            self._seal(segment, used)
-        self._commits.flush()
-        while self._commits.busy:
-            await self._thread.idle()
-        self._thread.stop()
+        try:
+            for segment, used in self._supply.stop():
+                self._seal(segment, used)
+            while self._commits.busy or self._supply.making:
+                await self._thread.idle()
+        finally:
+            self._close_abandoned()
+            self._thread.stop()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether new calls are taken: False at the byte cap, on a full disk, and after a failure until it is over."""
+        return not self._closed and self._supply.trouble is None
 
     @property
     def stats(self) -> JournalStats:
-        """The journal now."""
-        return JournalStats(bytes_on_disk(self._directory), self._commits.waiting, self._commits.groups, self.failures)
+        """The journal now. Looks into the folder."""
+        waiting = self._commits.waiting + self._supply.waiting
+        return JournalStats(bytes_on_disk(self._directory), waiting, self._commits.groups, self._generation)
 
-    def begin(self, id_: UUID, start: Start, body: bytes) -> "Entry":
-        """Takes a START and reserves the room of its END. Raises LogUnavailable."""
-        self._ready()
+    def begin(self, id_: UUID, start: Start, body: bytes) -> Entry:
+        """Take a call in: its START is on the way to the kernel, and its END will find room.
+
+        Raises:
+            LogUnavailable: the log is full, failing or closed.
+        """
         header = entries.encode_start(start)
         size = frames.size_of(header, body)
-        place = self._space.hold(size)
-        if place is None:
-            self._extend(size)
-            place = self._space.hold(size)
-        if place is None:
-            raise LogUnavailable("The log has no room for this call.")
-        entry = Entry(self, id_.bytes, place.segment.name.seq)
-        entry.start = self.put(place, Kind.START, entry, header, body, Need.WRITTEN)
+        entry = Entry(self, id_.bytes, self._generation, self.new_waiter())
+        place = None if self._supply.waiting else self._supply.space.hold(size)
+        if place is not None:
+            self._put_start(entry, header, body, place)
+        else:
+            granted = partial(self._put_start, entry, header, body)
+            refused = partial(self._refuse_start, entry)
+            self._supply.wait(Ticket(size, self._supply.space.hold, granted, refused))
+        if entry.started.done():
+            entry.started.result()
         return entry
 
     def gap(self, gap: Gap) -> None:
-        """Writes down calls that passed without being logged. Raises LogUnavailable."""
-        self._ready()
+        """Write down calls that passed without being logged. Raises LogUnavailable."""
         header = entries.encode_gap(gap)
-        place = self.place(frames.size_of(header, b""))
+        place = self._supply.space.take(frames.size_of(header, b""))
         if place is None:
-            raise LogUnavailable("The log has no room for a gap record.")
-        self.put(place, Kind.GAP, None, header, b"", Need.NOTHING)
+            raise LogUnavailable(self._supply.trouble or FAILING)
+        waiter = self.new_waiter()
+        self._put(place, Kind.GAP, None, header, b"", need=Need.DURABLE, waiter=waiter)
+        if waiter.done():
+            waiter.result()
 
-    def place(self, size: int) -> Place[Segment] | None:
-        """Room for a record beyond all reservations; None where there is none and no segment could be made."""
-        place = self._space.take(size)
+    # ---- for entries
+
+    def attempt(self, entry: Entry, retried: Retried) -> Waiter:
+        """As `Entry.attempt`."""
+        waiter = self.new_waiter()
+        header = entries.encode_retried(retried)
+        place = None
+        if entry.home and entry.generation == self._generation:
+            place = self._supply.space.take(frames.size_of(header, b""))
         if place is None:
-            try:
-                self._extend(size)
-            except LogUnavailable:
-                return None
-            place = self._space.take(size)
-        return place
-
-    def redeem(self, size: int) -> Place[Segment] | None:
-        """Room for an END in exchange for its reservation."""
-        return self._space.redeem(size)
-
-    def release(self) -> None:
-        """A reservation is not needed."""
-        self._space.release()
-
-    def put(
-        self, place: Place[Segment], kind: Kind, entry: "Entry | None", header: bytes, body: bytes, need: Need
-    ) -> asyncio.Future[None]:
-        """Writes a record at its place; the future resolves when what it needs is so."""
-        for segment, used in place.left:
-            self._seal(segment, used)
-        segment = place.segment
-        id_, home = (entry.id, entry.home) if entry is not None else (_NOBODY, segment.name.seq)
-        buffers = frames.encode(kind, id_, self._clock.stamp(), header, body, home=home, seed=segment.salt)
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._commits.write(segment, place.offset, buffers, need, waiter)
+            refuse(waiter)
+        else:
+            self._put(place, Kind.ATTEMPT, entry, header, b"", need=Need.WRITTEN, waiter=waiter)
         return waiter
 
-    def _ready(self) -> None:
-        if self._closed:
-            raise LogUnavailable("The log is closed.")
-        if self.healthy:
+    def part(self, entry: Entry, body: bytes) -> None:
+        """As `Entry.part`."""
+        if entry.cut or entry.generation != self._generation:
             return
-        if self._clock.read() < self._retry_at:
-            raise LogUnavailable("The log's disk does not take records.")
-        self._extend(0)
-        self.healthy = True
-
-    def _extend(self, size: int) -> None:
-        """One more segment, large enough for a record of `size` and its END. Raises LogUnavailable."""
-        needed = size + _SEAL_BYTES + self._log.part_bytes + HEADER_ROOM + frames.OVERHEAD_BYTES
-        length = max(self._log.segment_bytes, needed)
-        if bytes_on_disk(self._directory) + length > max(self._log.journal_max_bytes, length):
-            raise LogUnavailable("The log is full: the writer has not filed what it holds (log.journal_max_bytes).")
-        self._seq += 1
-        try:
-            segment = Segment.create(self._directory, Name(self._owner, self._seq), length, self._disk)
-        except OSError as exc:
-            self._retry_at = self._clock.read() + RETRY_NS
-            raise LogUnavailable("The log's disk is full or failing.") from exc
-        self._space.add(segment, length - _SEAL_BYTES)
-
-    def _seal(self, segment: Segment, used: int) -> None:
-        """The segment takes no more records: say so in it, and close it once that is durable."""
-        buffers = frames.encode(
-            Kind.SEAL, _NOBODY, self._clock.stamp(), b"", b"", home=segment.name.seq, seed=segment.salt
-        )
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._commits.write(segment, used, buffers, Need.NOTHING, waiter)
-        self._commits.retire(segment, used + _SEAL_BYTES)
-
-    def _failed(self, error: Exception, lost: list[object]) -> None:  # noqa: ARG002 - the waiters have been told
-        """A write or a sync failed: nothing of the segments in use can be trusted to become durable."""
-        self.failures += 1
-        self.generation += 1
-        self.healthy = False
-        self._retry_at = self._clock.read() + RETRY_NS
-        for segment, _ in self._space.drain():
-            segment.close()
-
-
-class Entry:
-    """One completion's records."""
-
-    __slots__ = ("_cut", "_generation", "_journal", "home", "id", "start")
-
-    def __init__(self, journal: Journal, id_: bytes, home: int) -> None:
-        self._journal = journal
-        self._generation = journal.generation
-        self._cut = False
-        self.id = id_
-        self.home = home
-        self.start: asyncio.Future[None] | None = None
-
-    async def written(self) -> None:
-        """START is with the kernel: it survives this process. Raises LogUnavailable."""
-        if self.start is not None:
-            await self.start
-
-    def attempt(self, retried: Retried) -> asyncio.Future[None]:
-        """A further provider call begins; the future resolves when that is with the kernel."""
-        header = entries.encode_retried(retried)
-        place = self._journal.place(frames.size_of(header, b""))
-        if place is None:
-            return _refused()
-        return self._journal.put(place, Kind.ATTEMPT, self, header, b"", Need.WRITTEN)
-
-    def part(self, body: bytes) -> None:
-        """Some of the answer's bytes. A part that finds no room makes `end` say that the answer is not kept."""
-        if self._cut:
+        body = entry.held + body if entry.held else body
+        place = self._supply.space.take(frames.size_of(b"", body)) if entry.home else None
+        if place is not None:
+            entry.held = b""
+            self._put(place, Kind.PART, entry, b"", body)
             return
-        place = self._journal.place(frames.size_of(b"", body))
-        if place is None:
-            self._cut = True
-        else:
-            self._journal.put(place, Kind.PART, self, b"", body, Need.NOTHING)
+        entry.cut = len(body) > self._log.part_bytes
+        entry.held = body[: self._log.part_bytes]
 
-    def end(self, end: End, body: bytes) -> asyncio.Future[None]:
-        """How it ended, and the rest of the bytes. Synchronous; the future resolves when END is durable.
-
-        Where a part of the answer found no room, END says `tailrace_error` and the future is refused.
-        """
-        if self._cut:
-            self._write_end(replace(end, status=Status.TAILRACE_ERROR, error="tailrace_log_unavailable"), b"")
-            return _refused()
-        return self._write_end(end, body) or _refused()
-
-    def _write_end(self, end: End, body: bytes) -> asyncio.Future[None] | None:
-        journal = self._journal
+    def end(self, entry: Entry, end: End, body: bytes, waiter: Waiter) -> None:
+        """As `Entry.end`; `body` with what was held."""
+        if not entry.home:
+            self._end_early(entry, end, body, waiter)
+            return
+        if entry.generation != self._generation:
+            self._owe(entry, end)
+            refuse(waiter)
+            return
+        if entry.cut:
+            self._end_cut(entry, end, body, waiter, "The log had no room for the answer.")
+            return
         header = entries.encode_end(end)
         size = frames.size_of(header, body)
-        place = journal.redeem(size) if self._generation == journal.generation else None
-        if place is None:
-            place = journal.place(size)
-            if place is not None and self._generation == journal.generation:
-                journal.release()
-        return None if place is None else journal.put(place, Kind.END, self, header, body, Need.DURABLE)
+        granted = partial(self._put_end, entry, end, header, body, waiter)
+        place = self._supply.space.redeem(size)
+        if place is not None:
+            granted(place)
+            return
+        refused = partial(self._end_cut, entry, end, body, waiter)
+        self._supply.wait(Ticket(size, self._supply.space.redeem, granted, refused))
+
+    def amend(self, entry: Entry, end: End) -> None:
+        """As `Entry.amend`."""
+        if entry.home:
+            self._owed[entry.id] = (entry.home, end)
+            self._pay()
+
+    # ---- records
+
+    def _put_start(self, entry: Entry, header: bytes, body: bytes, place: Place[Segment]) -> None:
+        entry.home = place.segment.name.seq
+        entry.generation = self._generation
+        self._put(place, Kind.START, entry, header, body, need=Need.WRITTEN, waiter=entry.started)
+        if entry.late is not None and entry.ended is not None:
+            self.end(entry, *entry.late, entry.ended)
+
+    def _refuse_start(self, entry: Entry, reason: str) -> None:
+        refuse(entry.started, reason)
+        if entry.ended is not None:
+            refuse(entry.ended, reason)
+
+    def _end_early(self, entry: Entry, end: End, body: bytes, waiter: Waiter) -> None:
+        """END of a call whose START waits for room (its client left meanwhile), or was refused it."""
+        was_refused = entry.started.done() and not entry.started.cancelled()
+        if was_refused or self._closed:
+            refuse(waiter)
+        else:
+            entry.late = (end, body)
+
+    def _put_end(
+        self, entry: Entry, end: End, header: bytes, body: bytes, waiter: Waiter, place: Place[Segment]
+    ) -> None:
+        self._put(place, Kind.END, entry, header, body, need=Need.DURABLE, waiter=waiter, note=(entry, end))
+
+    def _end_cut(self, entry: Entry, end: End, body: bytes, waiter: Waiter, reason: str) -> None:
+        """END with as much of the body as was reserved, for a row that says so; the waiter is refused."""
+        refuse(waiter, reason)
+        if entry.generation != self._generation or self._closed:
+            self._owe(entry, end)
+            return
+        end = _unkept(end)
+        header = entries.encode_end(end)
+        body = body[: max(0, self._supply.reserve_bytes - frames.size_of(header, b""))]
+        place = self._supply.space.redeem(frames.size_of(header, body))
+        if place is None:  # its header alone is larger than what was reserved
+            self._supply.space.release()
+            self._owe(entry, end)
+        else:
+            self._put_end(entry, end, header, body, self.new_waiter(), place)
+
+    def _put(
+        self,
+        place: Place[Segment],
+        kind: Kind,
+        entry: Entry | None,
+        header: bytes,
+        body: bytes,
+        *,
+        need: Need = Need.NOTHING,
+        waiter: Waiter | None = None,
+        note: tuple[Entry, End] | None = None,
+    ) -> None:
+        generation = self._generation
+        for left, used in place.left:
+            self._seal(left, used)
+        if generation != self._generation:  # sealing failed: the place is abandoned with all others
+            if waiter is not None:
+                refuse(waiter)
+            return
+        id_, home = (_NOBODY, 0) if entry is None else (entry.id, entry.home)
+        segment = place.segment
+        buffers = frames.encode(kind, id_, self._clock.stamp(), header, body, home=home, seed=segment.salt)
+        self._commits.write(segment, place.offset, buffers, need, waiter, note)
+        self._supply.ensure()
+
+    def _seal(self, segment: Segment, used: int) -> None:
+        """The segment takes no more records: say so in it, and close it once all in it is durable."""
+        buffers = frames.encode(Kind.SEAL, _NOBODY, self._clock.stamp(), b"", b"", home=0, seed=segment.salt)
+        self._commits.write(segment, used, buffers)
+        self._commits.retire(segment, used + SEAL_BYTES)
+
+    # ---- failure and recovery
+
+    def _failed(self, failure: Failure) -> None:
+        """Nothing in the segments in use can be trusted to become durable.
+
+        They stay open, and with that locked, until there is a fresh one: else the writer would take the owner for dead.
+        """
+        self._generation += 1
+        self._abandoned += [*self._supply.abandon(), *failure.unclosed]
+        for note in failure.lost:
+            assert isinstance(note, tuple)
+            self._owe(*note)
+
+    def _owe(self, entry: Entry, end: End) -> None:
+        """Say how the call ended as soon as there is room."""
+        self._owed[entry.id] = (entry.home, _unkept(end))
+
+    def _settle(self) -> None:
+        """There is a fresh segment."""
+        self._close_abandoned()
+        self._pay()
+
+    def _pay(self) -> None:
+        """Write down how calls ended whose END could not be written, as far as there is room."""
+        while self._owed and not self._closed:
+            id_, (home, end) = next(iter(self._owed.items()))
+            header = entries.encode_end(end)
+            place = self._supply.space.take(frames.size_of(header, b""))
+            if place is None:
+                return
+            del self._owed[id_]
+            entry = Entry(self, id_, self._generation, self.new_waiter())
+            entry.home = home
+            self._put(
+                place, Kind.AMEND, entry, header, b"", need=Need.DURABLE, waiter=self.new_waiter(), note=(entry, end)
+            )
+
+    def _close_abandoned(self) -> None:
+        abandoned, self._abandoned = self._abandoned, []
+        for segment in abandoned:
+            if not segment.closed:
+                _close_quietly(segment)
 
 
-def _refused() -> asyncio.Future[None]:
-    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    refused.set_exception(LogUnavailable("The log has no room for this answer."))
-    refused.exception()  # seen: whoever waits gets it, and nobody may be waiting
-    return refused
+def _unkept(end: End) -> End:
+    """An End of a call whose answer was not shown to its end because the log did not keep it."""
+    if end.status != Status.OK:
+        return end
+    return replace(end, status=Status.TAILRACE_ERROR, error=Code.LOG_UNAVAILABLE)
+
+
+def _close_quietly(segment: Segment) -> None:
+    try:
+        segment.close()
+    except OSError:
+        # The kernel reports an earlier failed write once more; that this file failed is known already.
+        return

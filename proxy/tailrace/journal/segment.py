@@ -102,12 +102,13 @@ def _write_some(fd: int, buffers: Sequence[bytes], offset: int) -> int:
 class Segment:
     """A segment open for writing. It holds the lock until `close`."""
 
-    __slots__ = ("_disk", "_fd", "name", "salt", "size")
+    __slots__ = ("_disk", "_fd", "closed", "name", "salt", "size")
 
     def __init__(self, name: Name, size: int, fd: int, disk: Disk) -> None:
         self.name = name
         self.size = size
         self.salt = frames.salt(name.file)
+        self.closed = False
         self._fd = fd
         self._disk = disk
 
@@ -139,7 +140,8 @@ class Segment:
         self._disk.sync(self._fd)
 
     def close(self, size: int | None = None) -> None:
-        """Close and unlock; with `size`, give back the space behind it first."""
+        """Close and unlock; with `size`, give back the space behind it first. Raises OSError."""
+        self.closed = True
         try:
             if size is not None:
                 os.ftruncate(self._fd, size)

@@ -58,6 +58,11 @@ class Space(Generic[S]):
         first = self._rooms[0].free // self._reserve if self._rooms else 0
         return first + self._spare_slots - self._held
 
+    @property
+    def largest(self) -> int:
+        """Free bytes of the emptiest open segment."""
+        return max((room.free for room in self._rooms), default=0)
+
     def add(self, segment: S, limit: int) -> None:
         """One more segment, empty, with `limit` bytes for records."""
         if self._rooms:
