@@ -13,14 +13,18 @@ from tailrace_exporters.rows import Row
 _KEY_BYTES: Final = 16
 
 
-def row_hash(row: Row) -> bytes:
-    """SHA-256 of what a trainer learns from: messages, tools and training marks, as JSON with sorted keys.
+def content_of(row: Row) -> bytes:
+    """What a trainer learns from: messages, tools and training marks, as JSON with sorted keys.
 
     Raises:
         TypeError: the row cannot be written as JSON in UTF-8 (an integer beyond 64 bits, half a surrogate pair).
     """
-    content = [row.messages, row.tools, row.train]
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
+    return orjson.dumps([row.messages, row.tools, row.train], option=orjson.OPT_SORT_KEYS)
+
+
+def row_hash(content: bytes) -> bytes:
+    """The name of a row: SHA-256 of its content."""
+    return hashlib.sha256(content).digest()
 
 
 class Twins:

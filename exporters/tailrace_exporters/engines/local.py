@@ -32,8 +32,10 @@ T = TypeVar("T")
 
 _LINKS: Final = 5_000
 _SELECTED: Final = 1_000
-_BODIES: Final = 100
-"""Exchanges held at once: a body may be tens of megabytes."""
+_BODIES: Final = 500
+_FIRST_BODIES: Final = 100
+_BATCH_BYTES: Final = 16 * 2**20
+"""About how much content is held at once: few bodies where they are large, many where they are small."""
 _CACHED_MESSAGES: Final = 4_000
 
 Progress = Callable[[str, int, int], None]
@@ -74,10 +76,14 @@ async def run(
 
 async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
     """A row for each admitted completion, in log order."""
+    pace = _Pace(pipeline)
     async for rows in read.rows(log.connection, selecting.selection(recipe.select, log.watermark), batch_rows=_BODIES):
         admitted = [row for row in rows if pipeline.admit(row)]
-        for row, exchange in zip(admitted, await bodies.exchanges(admitted), strict=True):
-            pipeline.step(row, exchange)
+        while some := admitted[: pace.bodies]:
+            del admitted[: pace.bodies]
+            for row, exchange in zip(some, await bodies.exchanges(some), strict=True):
+                pipeline.step(row, exchange)
+            pace.told(len(some))
         yield rows[-1].seq
 
 
@@ -90,21 +96,23 @@ async def _chains(
         for row in rows:
             if pipeline.admit(row):
                 forest.mark(row.seq)
-    for chains in _bunches(forest.chains()):
+    pace = _Pace(pipeline)
+    for chains in _bunches(forest.chains(), pace):
         members = await _filed(log.connection, (seq for chain in chains for seq in chain))
         folds = [Fold([members[seq] for seq in chain], {seq: forest.above(seq) for seq in chain}) for chain in chains]
-        await _settle(folds, bodies, members)
+        await _settle(folds, bodies, members, pace)
         for fold in folds:
             pipeline.fold(fold)
+        pace.told(len(folds))
         await log.connection.rollback()
         yield chains[-1][-1]
 
 
-async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, Filed]) -> None:
+async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, Filed], pace: "_Pace") -> None:
     """Bring each fold the exchanges of its heads until it needs no more: one round, where no history was rewritten."""
     open_folds = list(folds)
     while open_folds:
-        for some in _few(open_folds, _BODIES):
+        for some in _few(open_folds, pace.bodies):
             wanted = [[members[head.seq] for head in fold.heads()] for fold in some]
             exchanges = await bodies.exchanges([row for rows in wanted for row in rows])
             found = iter(exchanges)
@@ -155,14 +163,29 @@ async def _filed(connection: AsyncConnection, seqs: Iterable[int]) -> dict[int, 
     return found
 
 
-def _bunches(chains: Iterable[list[int]]) -> Iterator[list[list[int]]]:
-    """Chains in groups of about `_BODIES` completions, for few queries a row."""
+class _Pace:
+    """How many bodies to read at once: as many as weigh about `_BATCH_BYTES`, by what the last ones weighed."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.bodies = _FIRST_BODIES
+        self._pipeline = pipeline
+        self._seen_bytes = 0
+
+    def told(self, bodies: int) -> None:
+        """`bodies` more have gone through the pipeline."""
+        each = (self._pipeline.seen_bytes - self._seen_bytes) // bodies + 1
+        self._seen_bytes = self._pipeline.seen_bytes
+        self.bodies = max(1, min(_BODIES, _BATCH_BYTES // each))
+
+
+def _bunches(chains: Iterable[list[int]], pace: _Pace) -> Iterator[list[list[int]]]:
+    """Chains in groups: of few heads, which are one a chain but for branches, and of few completions."""
     bunch: list[list[int]] = []
     size = 0
     for chain in chains:
         bunch.append(chain)
         size += len(chain)
-        if size >= _BODIES:
+        if len(bunch) >= pace.bodies or size >= _SELECTED:
             yield bunch
             bunch, size = [], 0
     if bunch:

@@ -48,9 +48,9 @@ def project(row: Row) -> Line:
 
 def _message(shaper: Shaper, row: Row, index: int) -> dict[str, Json]:
     role = shaper.role(index)
-    message = shaper.known(index, _KEYS[role])
-    message["role"] = role
-    content = message.get("content")
+    known = shaper.known(index, _KEYS[role])
+    content = known.get("content")
+    message = {"role": role, "content": content} | known | {"role": role}
     if content is not None and type(content) is not str:
         message["content"] = shaper.parts(index, _PARTS[role])
     if role == "assistant":
@@ -71,7 +71,7 @@ def _answer(shaper: Shaper, row: Row, index: int, message: dict[str, Json]) -> d
     says = message.get("content") or calls or message.get("function_call") or message.get("refusal")
     if row.train[index] and not says:
         raise UnfitError("empty_answer", f"/messages/{index}/content")
-    return {"role": "assistant", "content": message.get("content")} | message
+    return message
 
 
 FORMAT: Final = Format(

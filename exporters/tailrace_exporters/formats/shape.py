@@ -4,7 +4,7 @@ A `Shaper` goes over one row once. It hands out the parts of messages, remembers
 and refuses what no rule covers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final
 
 from tailrace.records import Json
@@ -54,21 +54,22 @@ class Shaper:
             raise UnfitError("unknown_role", f"/messages/{index}/role")
         return str(role)
 
-    def known(self, index: int, keys: Sequence[str]) -> dict[str, Json]:
+    def known(self, index: int, keys: Collection[str]) -> dict[str, Json]:
         """The members of a message that have a value and stand in `keys`; the rest is left out by rule."""
-        message = self._row.messages[index]
-        for key in _NEVER_OMITTED:
-            if message.get(key) is not None and key not in keys:
-                raise UnfitError("unknown_part", f"/messages/{index}/{key}")
-        return self.pick(message, keys)
+        return self.pick(self._row.messages[index], keys, f"/messages/{index}")
 
-    def pick(self, value: dict[str, Json], keys: Sequence[str]) -> dict[str, Json]:
-        """The members of `value` that have a value and stand in `keys`, in that order."""
-        picked = {key: value[key] for key in keys if value.get(key) is not None}
-        if len(picked) < len(value):
-            for key, left in value.items():
-                if key not in keys and left is not None and left not in ([], {}):
-                    self.rules.add(REASONING if key in _REASONING_KEYS else EXTRA)
+    def pick(self, value: dict[str, Json], keys: Collection[str], pointer: str) -> dict[str, Json]:
+        """The members of `value`, which stands at `pointer`, that have a value and stand in `keys`."""
+        picked: dict[str, Json] = {}
+        for key, member in value.items():
+            if member is None:
+                continue
+            if key in keys:
+                picked[key] = member
+            elif key in _NEVER_OMITTED:
+                raise UnfitError("unknown_part", f"{pointer}/{key}")
+            elif member not in ([], {}):
+                self.rules.add(REASONING if key in _REASONING_KEYS else EXTRA)
         return picked
 
     def text(self, index: int) -> str | None:
@@ -79,7 +80,7 @@ class Shaper:
         self.rules.add(JOINED)
         return "".join(part["text"] for part in self.parts(index, ("text",)))
 
-    def parts(self, index: int, kinds: Sequence[str]) -> list[dict[str, Json]]:
+    def parts(self, index: int, kinds: Collection[str]) -> list[dict[str, Json]]:
         """A content's parts, each with its kind's own member only.
 
         Raises:
@@ -95,7 +96,7 @@ class Shaper:
                 raise UnfitError("unknown_part", f"/messages/{index}/content/{n}")
             if kind in {"text", "refusal"} and type(part[kind]) is not str:
                 raise UnfitError("unknown_shape", f"/messages/{index}/content/{n}/{kind}")
-            found.append(self.pick(part, ("type", str(kind))))
+            found.append(self.pick(part, ("type", str(kind)), f"/messages/{index}/content/{n}"))
         return found
 
     def calls(self, index: int) -> list[dict[str, Json]]:
@@ -111,7 +112,15 @@ class Shaper:
             if type(call.get("id")) is not str:
                 raise UnfitError("unknown_shape", f"/messages/{index}/tool_calls/{n}/id")
             self._called[call["id"]] = function["name"]
-            found.append({"id": call["id"], "type": "function", "function": self.pick(function, ("name", "arguments"))})
+            found.append(
+                {
+                    "id": call["id"],
+                    "type": "function",
+                    "function": self.pick(
+                        function, ("name", "arguments"), f"/messages/{index}/tool_calls/{n}/function"
+                    ),
+                }
+            )
         return found
 
     def answered(self, index: int) -> str:
