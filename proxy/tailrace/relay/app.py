@@ -184,7 +184,7 @@ def _callers_secret(data_dir: Path) -> bytes:
 
 def main(spec: spawn.Spec, parent: spawn.Parent) -> None:
     """The body of a relay process."""
-    configure(load(spec.config_path, os.environ).log.level)
+    configure(load(spec.config_path, os.environ).log.level, process=spec.name)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(spec, parent))
 
