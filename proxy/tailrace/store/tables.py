@@ -14,7 +14,7 @@ its path (`node`: parent and message). Bodies are JSON, as it is or as a zstd fr
 no JSON does. Times are microseconds since 1970 on the journal's clock, durations microseconds, unknown is NULL.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
@@ -208,3 +208,7 @@ class Migration(SQLModel, table=True):
     number: int = Field(primary_key=True)
     name: str
     applied_us: int = Field(sa_type=BigInteger)
+
+
+TABLES: Final = SQLModel.metadata.tables
+"""The tables by name, for batch statements."""

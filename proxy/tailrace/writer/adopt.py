@@ -10,21 +10,20 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Row, and_, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import SQLModel
 
 from tailrace.chains.choose import Candidate, Child, choose
 from tailrace.chains.links import Links
 from tailrace.records import Relation
-from tailrace.store.tables import Chain, CompletionRow
+from tailrace.store.tables import TABLES
 from tailrace.writer.asking import LINK, ask
 from tailrace.writer.candidates import Question
 
 _MOST: Final = 1000
 """Completions adopted in one batch; those that await more common words than that keep waiting."""
 
-_C: Final = SQLModel.metadata.tables[CompletionRow.__tablename__].c
-_COMPLETION: Final = SQLModel.metadata.tables[CompletionRow.__tablename__]
-_CHAIN: Final = SQLModel.metadata.tables[Chain.__tablename__]
+_C: Final = TABLES["completion"].c
+_COMPLETION: Final = TABLES["completion"]
+_CHAIN: Final = TABLES["chain"]
 _ENDED_US: Final = _C.started_us + func.coalesce(_C.duration_us, 0)
 
 _AWAITING: Final = (

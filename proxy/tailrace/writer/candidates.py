@@ -5,23 +5,22 @@ bounded: the newest of those not continued yet, some that are, and those among t
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Column, ColumnElement, Select, and_, bindparam, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import SQLModel
 
 from tailrace.chains.choose import Candidate
-from tailrace.store.tables import Choice, CompletionRow
+from tailrace.store.tables import TABLES
 from tailrace.writer.asking import LINK, ask, chunks
 
 _FEW: Final = 16
 _OWN: Final = 256
 """How far back in a session or a user's completions is searched."""
 
-_COMPLETION: Final = SQLModel.metadata.tables[CompletionRow.__tablename__]
-_CHOICE: Final = SQLModel.metadata.tables[Choice.__tablename__]
+_COMPLETION: Final = TABLES["completion"]
+_CHOICE: Final = TABLES["choice"]
 _I: Final = _COMPLETION.alias("i")
 
 
@@ -45,14 +44,14 @@ Found = tuple[int, Candidate]
 
 async def by_conversation(connection: AsyncConnection, questions: list[Question]) -> list[Found]:
     """Completions whose conversation, answer included, is the one asked for."""
-    found = await _answers(connection, questions, _BY_CONVERSATION)
+    found = await _answers_once(connection, questions, _BY_CONVERSATION)
     own = [question for question in questions if question.session is not None or question.user is not None]
     return found + await _answers(connection, own, _OWN_CONVERSATION)
 
 
 async def by_pair(connection: AsyncConnection, questions: list[Question]) -> list[Found]:
     """Completions whose last pair of turns is the one asked for, whatever was before."""
-    found = await _answers(connection, questions, _BY_PAIR)
+    found = await _answers_once(connection, questions, _BY_PAIR)
     own = [question for question in questions if question.session is not None or question.user is not None]
     return found + await _answers(connection, own, _OWN_PAIR)
 
@@ -66,12 +65,37 @@ async def prompts_after(connection: AsyncConnection, seqs: Iterable[int]) -> dic
     return found
 
 
-async def _answers(connection: AsyncConnection, questions: list[Question], query: Select[Any]) -> list[Found]:
+async def _answers_once(connection: AsyncConnection, questions: list[Question], query: Select[Any]) -> list[Found]:
+    """The answers, where what is asked for by several is looked up once for the widest span of time among them.
+
+    A batch of hundreds of conversations in the same words would else fetch hundreds of candidates for each.
+    """
+    asking: dict[tuple[bytes, str, str | None], list[Question]] = {}
+    for question in questions:
+        asking.setdefault((question.link, question.project, question.key), []).append(question)
+    groups = list(asking.values())
+    widest = [
+        replace(
+            group[0],
+            n=place,
+            earliest_us=min(question.earliest_us for question in group),
+            latest_us=max(question.latest_us for question in group),
+        )
+        for place, group in enumerate(groups)
+    ]
+    most = max((len(group) for group in groups), default=0) + _FEW
+    found = await _answers(connection, widest, query, most)
+    return [(question.n, candidate) for place, candidate in found for question in groups[place]]
+
+
+async def _answers(
+    connection: AsyncConnection, questions: list[Question], query: Select[Any], most: int = _FEW
+) -> list[Found]:
     if not questions:
         return []
     rows = [(q.n, q.link, q.project, q.key or "", q.earliest_us, q.latest_us, q.session, q.user) for q in questions]
     await ask(connection, LINK, rows)
-    found = await connection.execute(query, {"most": len(questions) + _FEW})
+    found = await connection.execute(query, {"most": most})
     return [
         (n, Candidate(seq, chain, link, ended_us, session, user, children, same_prompt=False))
         for n, link, seq, chain, ended_us, session, user, children in found
@@ -105,9 +129,8 @@ def _newest_of(column: Column[Any], asked: Column[Any], link: str) -> Select[int
 def _query(*lookups: Select[int]) -> Select[Any]:
     c = _COMPLETION.c
     ended_us = c.started_us + func.coalesce(c.duration_us, 0)
-    return select(LINK.c.n, LINK.c.link, c.seq, c.chain, ended_us, c.session, c.user, c.children).where(
-        c.seq.in_(union_all(*lookups))
-    )
+    found = LINK.join(_COMPLETION, c.seq.in_(union_all(*lookups)))
+    return select(LINK.c.n, LINK.c.link, c.seq, c.chain, ended_us, c.session, c.user, c.children).select_from(found)
 
 
 _SAME: Final = _I.c.link_answer == LINK.c.link

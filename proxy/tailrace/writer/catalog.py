@@ -5,9 +5,9 @@ from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import SQLModel
 
 from tailrace.store.bounded import Bounded
+from tailrace.store.tables import TABLES
 
 _COUNTED: Final = (("message", "id"), ("node", "id"), ("shape", "id"), ("chain", "id"), ("completion", "seq"))
 
@@ -27,7 +27,7 @@ async def read_last(connection: AsyncConnection) -> Last:
     """The counters of a store; its only writer reads them once. Ends its transaction."""
     last = Last()
     for table, key in _COUNTED:
-        column = SQLModel.metadata.tables[table].c[key]
+        column = TABLES[table].c[key]
         highest = await connection.execute(select(column).order_by(column.desc()).limit(1))
         setattr(last, table, highest.scalar() or 0)
     await connection.rollback()

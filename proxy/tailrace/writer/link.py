@@ -20,6 +20,8 @@ from tailrace.writer.text import column_text
 MAX_EARLIER: Final = 32
 """How many of a request's earlier answers are looked for where its last one is not found."""
 
+_NEVER: Final = 2**63
+
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
@@ -80,12 +82,16 @@ class Linker:
         """The candidates from the store: by the last answer, and only where that finds none by what comes after it."""
         everyone = range(len(batch))
         await self._fetch(by_conversation, batch, everyone, _last_answer)
-        answered = {(*_scope(one), link) for one in batch for link in _offers(one.item)}
+        offered: dict[tuple[str, str | None, bytes], int] = {}  # link → when the first that has it ended
+        for one in batch:
+            for link in _offers(one.item):
+                place = (*_scope(one), link)
+                offered[place] = min(one.item.ended_us, offered.get(place, one.item.ended_us))
         lost = [
             n
             for n, one in enumerate(batch)
             if (parent := one.item.links.parent) is not None
-            and (*_scope(one), parent) not in answered
+            and offered.get((*_scope(one), parent), _NEVER) > one.item.closed.start.at_us
             and self._choose(one, self._filed.get(one.seq, ())).parent is None
         ]
         await self._fetch(by_pair, batch, lost, _pair)

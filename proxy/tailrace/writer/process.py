@@ -57,7 +57,7 @@ async def _file_all(
         is_last = stopping.is_set()  # asked before looking: what was written before the stop is seen
         batch = replay.poll(settings.store.batch_rows)
         if batch:
-            filed = await ingest.file(batch.closed, batch.gaps, batch.poisons)
+            filed = await ingest.file(batch.closed, batch.gaps, batch.poisons, batch.amended)
             replay.done(batch)
             metrics.ingested(filed.rows, filed.dead_letters, replay.backlog_bytes)
             batches += 1
@@ -82,7 +82,7 @@ async def _pause(stopping: asyncio.Event, pause_s: float) -> None:
 
 def main(spec: spawn.Spec, parent: spawn.Parent) -> None:
     """The body of the writer process."""
-    configure(load(spec.config_path, os.environ).log.level)
+    configure(load(spec.config_path, os.environ).log.level, process=spec.name)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(spec, parent))
 
