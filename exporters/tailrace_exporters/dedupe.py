@@ -4,13 +4,16 @@ As a relation (for an engine that has no order but `seq`): the first row of a ha
 """
 
 import hashlib
+import struct
+from array import array
 from typing import Final
 
 import orjson
 
 from tailrace_exporters.rows import Row
 
-_KEY_BYTES: Final = 16
+_HALVES: Final = struct.Struct(">QQ")
+_FULL: Final = 0.7
 
 
 def content_of(row: Row) -> bytes:
@@ -28,25 +31,59 @@ def row_hash(content: bytes) -> bytes:
 
 
 class Twins:
-    """Remembers each row hash (its first 16 bytes) with the first head that had it. About 100 bytes a row."""
+    """Remembers each row hash (its first 16 bytes) with the first head that had it: 24 bytes a slot, 2 slots a row.
+
+    An open-addressed table in flat arrays: a dict of the same takes 120 bytes a row, and twice that while it grows.
+    """
 
     def __init__(self) -> None:
-        self._first: dict[int, int] = {}
-        self._vacant: set[int] = set()
+        self._used = 0
+        self._vacant: set[bytes] = set()
+        self._make(1 << 10)
 
     def first(self, hash_: bytes, seq: int) -> int | None:
-        """The `seq` of the first row with this hash, or None where this one, `seq`, is the first."""
-        found = self._first.setdefault(int.from_bytes(hash_[:_KEY_BYTES], "big"), seq)
-        return None if found == seq else found
+        """The `seq` (1 or more) of the first row with this hash, or None where this one is the first."""
+        high, low = _HALVES.unpack_from(hash_)
+        slot = self._slot(high, low)
+        found = self._seqs[slot]
+        if found:
+            return None if found == seq else found
+        self._put(slot, high, low, seq)
+        self._used += 1
+        if self._used > len(self._seqs) * _FULL:
+            self._grow()
+        return None
 
     def vacate(self, hash_: bytes) -> None:
         """The first row with this hash went nowhere: the next one is no duplicate of anything written."""
-        self._vacant.add(int.from_bytes(hash_[:_KEY_BYTES], "big"))
+        self._vacant.add(hash_)
 
     def fill(self, hash_: bytes) -> bool:
         """Whether a row with this hash, not the first, has nothing written before it; it has, from now on."""
-        key = int.from_bytes(hash_[:_KEY_BYTES], "big")
-        if key not in self._vacant:
+        if hash_ not in self._vacant:
             return False
-        self._vacant.discard(key)
+        self._vacant.discard(hash_)
         return True
+
+    def _make(self, slots: int) -> None:
+        self._mask = slots - 1
+        self._highs = array("Q", bytes(8 * slots))
+        self._lows = array("Q", bytes(8 * slots))
+        self._seqs = array("Q", bytes(8 * slots))
+
+    def _slot(self, high: int, low: int) -> int:
+        """Where the hash is, or the free slot where it belongs."""
+        slot = low & self._mask
+        while self._seqs[slot] and (self._lows[slot] != low or self._highs[slot] != high):
+            slot = (slot + 1) & self._mask
+        return slot
+
+    def _put(self, slot: int, high: int, low: int, seq: int) -> None:
+        self._highs[slot], self._lows[slot], self._seqs[slot] = high, low, seq
+
+    def _grow(self) -> None:
+        highs, lows, seqs = self._highs, self._lows, self._seqs
+        self._make(2 * len(seqs))
+        for high, low, seq in zip(highs, lows, seqs, strict=True):
+            if seq:
+                self._put(self._slot(high, low), high, low, seq)

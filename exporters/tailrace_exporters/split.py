@@ -30,7 +30,7 @@ def share(seed: int, id_: bytes, shares: Mapping[str, float]) -> str:
 
 
 class Forest:
-    """The chains of a log up to a watermark, as links between completions; about 50 bytes a completion.
+    """The chains of a log up to a watermark, as links between completions; about 45 bytes a completion.
 
     `add` every completion, those that are not selected too: they connect the others. Then `grow`, then ask.
 
@@ -44,9 +44,9 @@ class Forest:
         self._names = list(shares)
         self._watermark = watermark
         size = watermark + 1
-        self._root = array("q", bytes(8 * size))  # 0: not grown
-        self._home = array("q", bytes(8 * size))
-        self._parent = array("q", bytes(8 * size))  # 0: none
+        self._root = _numbers(size)  # 0: not grown
+        self._home = _numbers(size)
+        self._parent = _numbers(size)  # 0: none
         self._later: dict[int, int] = {}  # the parents of parents filed after the watermark
         self._ids = bytearray(_ID_BYTES * size)
         self._here = bytearray(size)
@@ -129,7 +129,9 @@ class Forest:
 
     def chains(self) -> Iterator[list[int]]:
         """The marked completions of each chain in log order, chains in the order of their last one."""
-        last = {self._find(seq): seq for seq in _marked(self._good)}
+        last = _numbers(self._watermark + 1)
+        for seq in _marked(self._good):
+            last[self._find(seq)] = seq
         grown: dict[int, list[int]] = {}
         for seq in _marked(self._good):
             root = self._find(seq)
@@ -166,6 +168,11 @@ class Forest:
     def _join(self, one: int, other: int) -> None:
         low, high = sorted((self._find(one), self._find(other)))
         self._root[high] = low
+
+
+def _numbers(size: int) -> "array[int]":
+    """So many zeros, each with room for a `seq`."""
+    return array("Q", bytes(8 * size))
 
 
 def _marked(marks: bytearray) -> Iterator[int]:

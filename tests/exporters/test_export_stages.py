@@ -125,3 +125,14 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(capsys: pytest.CaptureFi
     told = capsys.readouterr()
     assert told.err == "rows: 100,000 of 250,000 completions\nrows: 200,000 of 250,000 completions\n"
     assert told.out == ""
+
+
+@given(st.lists(st.integers(0, 400), max_size=60), st.integers(0, 3))
+def test_the_table_of_twins_is_a_dict(numbers: list[int], spread: int) -> None:
+    """Also when it grows, and when many hashes begin at one slot."""
+    twins = Twins()
+    first: dict[int, int] = {}
+    for seq, number in enumerate([*range(1000, 1000 + 800 * spread), *numbers], 1):
+        hash_ = (number << 64 | number % 97).to_bytes(16, "big") + bytes(16)
+        known = first.setdefault(number, seq)
+        assert twins.first(hash_, seq) == (None if known == seq else known)
