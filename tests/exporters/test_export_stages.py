@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import WorkFailed
@@ -127,7 +127,8 @@ def test_progress_off_a_terminal_is_a_line_now_and_then(capsys: pytest.CaptureFi
     assert told.out == ""
 
 
-@given(st.lists(st.integers(0, 400), max_size=60), st.integers(0, 3))
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 400), max_size=60), st.integers(0, 2))
 def test_the_table_of_twins_is_a_dict(numbers: list[int], spread: int) -> None:
     """Also when it grows, and when many hashes begin at one slot."""
     twins = Twins()
