@@ -9,8 +9,8 @@ END exactly once. The answer is not folded, hashed or stored here: that is the w
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Final
 from uuid import UUID
 
 from tailrace import metrics
@@ -18,6 +18,7 @@ from tailrace.errors import CallError, Code, LogUnavailable, ProviderFailed, Pro
 from tailrace.ids import uuid7
 from tailrace.records import DEFAULT_PROJECT, Attempt, End, Endpoint, Start, Status
 from tailrace.relay.body import ClientLeft, read_body
+from tailrace.relay.entry import Entry, Unlogged
 from tailrace.relay.guard import Cause, Guard, Phase, Receive
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.outbound import Header, client_headers, header, header_text, provider_headers
@@ -34,29 +35,6 @@ _TIMED_OUT: Final = {
     Cause.IDLE: "The provider's stream paused for too long (idle_s).",
     Cause.TOTAL: "The call took longer than it may (total_s).",
 }
-
-
-class Entry(Protocol):
-    """One completion's place in the log."""
-
-    async def written(self) -> None: ...
-    def part(self, body: bytes) -> None: ...
-    def end(self, end: End, body: bytes) -> asyncio.Future[None]: ...
-
-
-class Unlogged:
-    """The place of a call that the log cannot keep and the user chose to serve (`on_log_failure = "serve"`)."""
-
-    async def written(self) -> None:
-        return None
-
-    def part(self, body: bytes) -> None:  # noqa: ARG002 - the interface of an entry
-        return None
-
-    def end(self, end: End, body: bytes) -> asyncio.Future[None]:  # noqa: ARG002 - the interface of an entry
-        done = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +185,7 @@ class _Completion:
         body = self._asked.body
         if route.model != request.model:
             body = replace_model(body, request.parsed, route.model)
-        if asks_usage:
-            body = ask_for_usage(body, request.parsed)
+        edited = ask_for_usage(body, request.parsed) if asks_usage else body
         credential = connection.credential
         if connection.takes_callers_key:
             credential = header(self._asked.headers, b"authorization")
@@ -216,13 +193,13 @@ class _Completion:
         before = self._time()
         try:
             answer = await connection.upstream.call(
-                Outgoing("POST", _PATH, self._asked.query, headers, body), route.timeouts
+                Outgoing("POST", _PATH, self._asked.query, headers, edited), route.timeouts
             )
         finally:
             self._waited += self._time() - before
         self._answer = answer
         try:
-            await self._head(answer, drop_usage=asks_usage)
+            await self._head(answer, drop_usage=edited is not body)
             guard.waiting(Phase.EVENTS)
             clean = await self._pass_on(answer, guard, connection.max_answer_bytes)
         finally:
@@ -311,6 +288,8 @@ class _Completion:
             async with asyncio.timeout(self._live.settings.log.commit_wait_s):
                 await asyncio.shield(durable)
         except TimeoutError:
+            if self._live.settings.log.on_log_failure == "refuse":
+                self._entry.amend(replace(end, status=Status.TAILRACE_ERROR, error=Code.LOG_UNAVAILABLE))
             await self._unkept(LogUnavailable("The log did not confirm this answer in time (log.commit_wait_s)."))
         except LogUnavailable as error:
             await self._unkept(error)
