@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 import orjson
 
@@ -47,8 +47,7 @@ class Client(asyncio.Protocol):
         self.began: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are none by inheritance
 
     def send(self, due: float | None = None) -> None:
         """Sends the request; its latency counts from `due`, the moment it should have been sent."""
