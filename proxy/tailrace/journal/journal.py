@@ -59,7 +59,7 @@ class Entry:
         self.home = 0  # number of START's segment; 0 while it waits for room
         self.started = started
         self.held = b""  # of the answer: found no room yet
-        self.cut = False  # of the answer, some was dropped
+        self.cut = False  # of the answer, what came after `held` was dropped
         self.ended: Waiter | None = None
         self.late: tuple[End, bytes] | None = None  # END came before START had found room
 
@@ -87,7 +87,9 @@ class Entry:
         """
         if self.ended is None:
             self.ended = self._journal.new_waiter()
-            self._journal.end(self, end, self.held + body if self.held else body, self.ended)
+            if self.held:
+                body = self.held if self.cut else self.held + body
+            self._journal.end(self, end, body, self.ended)
         return self.ended
 
     def amend(self, end: End) -> None:
@@ -96,7 +98,10 @@ class Entry:
 
 
 class Journal:
-    """One relay process's journal. An async context manager; all methods are for its event loop's thread."""
+    """One relay process's journal. An async context manager; all methods are for its event loop's thread.
+
+    `workers` is how many relay processes share the folder and its byte cap.
+    """
 
     def __init__(
         self,
@@ -105,6 +110,7 @@ class Journal:
         clock: Clock,
         log: Log,
         *,
+        workers: int = 1,
         disk: Disk | None = None,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -113,6 +119,7 @@ class Journal:
         self._clock = clock
         self._log = log
         self._disk = disk or PosixDisk()
+        self._workers = workers
         self._retry_s = retry_s
         self._generation = 0  # grows with each failure
         self._abandoned: list[Segment] = []
@@ -132,7 +139,8 @@ class Journal:
         self._commits = Commits(self._thread, power=power, read_ns=self._clock.read, on_failure=self._failed)
         self._supply = Supply(
             self._directory, self._owner, self._log, self._disk,
-            loop=loop, thread=self._thread, retry_s=self._retry_s, on_made=self._settle,
+            loop=loop, thread=self._thread, retry_s=self._retry_s, workers=self._workers,
+            on_made=self._settle,
         )  # fmt: skip
         self._closed = False
         self._supply.open()
@@ -153,7 +161,10 @@ class Journal:
 
     @property
     def healthy(self) -> bool:
-        """Whether new calls are taken: False at the byte cap, on a full disk, and after a failure until it is over."""
+        """False at the byte cap, on a full disk, and after a failure until it is over.
+
+        At the cap and on a full disk calls are taken while there is room in what is reserved already.
+        """
         return not self._closed and self._supply.trouble is None
 
     @property
@@ -339,6 +350,7 @@ class Journal:
     def _owe(self, entry: Entry, end: End) -> None:
         """Say how the call ended as soon as there is room."""
         self._owed[entry.id] = (entry.home, _unkept(end))
+        self._pay()
 
     def _settle(self) -> None:
         """There is a fresh segment."""

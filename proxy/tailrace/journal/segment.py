@@ -8,6 +8,7 @@ owner is through with the file and the kernel frees it when the owner dies, so w
 nothing will be written to it any more. An owner always holds the next segment before it lets go of one.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -69,8 +70,13 @@ class PosixDisk:
         if sys.platform == "darwin":
             fcntl.fcntl(fd, _F_PREALLOCATE, struct.pack("IIqqq", _F_ALLOCATEALL, _F_PEOFPOSMODE, 0, size, 0))
             os.ftruncate(fd, size)
-        else:
+            return
+        try:
             os.posix_fallocate(fd, 0, size)
+        except OSError as exc:
+            if exc.errno != errno.EOPNOTSUPP:
+                raise
+            os.ftruncate(fd, size)  # musl on a file system that cannot: glibc would write the blocks one by one
 
     def write(self, fd: int, buffers: Sequence[bytes], offset: int) -> None:
         """As `Disk.write`."""

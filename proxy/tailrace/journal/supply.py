@@ -46,7 +46,8 @@ class Ticket:
 class Supply:
     """The segments of one owner. All methods are for the loop's thread.
 
-    `on_made` is called when there is a fresh segment, before anyone with a ticket is placed.
+    `on_made` is called when there is a fresh segment, before anyone with a ticket is placed. `workers` is how many
+    owners share the byte cap.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Supply:
         loop: asyncio.AbstractEventLoop,
         thread: DiskThread,
         retry_s: float,
+        workers: int,
         on_made: Callable[[], None],
     ) -> None:
         self.reserve_bytes: Final = log.part_bytes + HEADER_ROOM + frames.OVERHEAD_BYTES
@@ -73,11 +75,14 @@ class Supply:
         self._retry_s = retry_s
         self._on_made = on_made
         self._max_bytes = log.journal_max_bytes
-        # At least four fit under the cap: it is lifted by deleting sealed segments, so some must be sealed by then.
-        self._length = max(min(log.segment_bytes, log.journal_max_bytes // 4), 2 * self.reserve_bytes + SEAL_BYTES)
+        # Four for each owner fit under the cap. It is lifted by deleting sealed segments, and an idle owner holds on to
+        # two that are not: the one in use and the next.
+        share = log.journal_max_bytes // (4 * workers)
+        self._length = max(min(log.segment_bytes, share), 2 * self.reserve_bytes + SEAL_BYTES)
         self._low_slots = max(1, self._length // self.reserve_bytes // 2)
         self._seq = 0
         self._making = False
+        self._stopped = False
         self._retry: asyncio.TimerHandle | None = None
         self._tickets: deque[Ticket] = deque()
 
@@ -123,6 +128,7 @@ class Supply:
     def stop(self) -> list[tuple[Segment, int]]:
         """No more segments: the open ones, each with its length, are the caller's to seal."""
         self._in_trouble(CLOSED)
+        self._stopped = True
         if self._retry is not None:
             self._retry.cancel()
         return self.space.drain()
@@ -152,7 +158,7 @@ class Supply:
 
     def _made(self, made: object, error: Exception | None) -> None:
         self._making = False
-        if self.trouble == CLOSED:
+        if self._stopped:
             if isinstance(made, Segment):
                 made.close(0)
             return
@@ -167,8 +173,8 @@ class Supply:
         self.ensure()
 
     def _in_trouble(self, reason: str) -> None:
-        self.trouble = reason
-        if self._retry is None and reason != CLOSED:
+        self.trouble = CLOSED if self._stopped else reason
+        if self._retry is None and self.trouble != CLOSED:
             self._retry = self._loop.call_later(self._retry_s, self._again)
         while self._tickets:
             self._tickets.popleft().refuse(reason)

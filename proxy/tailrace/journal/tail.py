@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tailrace.journal import frames
-from tailrace.journal.frames import HEAD_BYTES, MAGIC, Cut, Frame, Kind, Strange, Torn
+from tailrace.journal.frames import HEAD_BYTES, MAGIC, OVERHEAD_BYTES, Cut, Frame, Kind, Strange, Torn
 from tailrace.journal.segment import Name
 
 _FIRST_BLOCK: Final = 2**16
@@ -200,4 +200,5 @@ def _is_cut(rest: bytes, offset: int) -> bool:
     written = len(rest.rstrip(b"\0"))
     edge = min(-(-(offset + written) // _SECTOR) * _SECTOR - offset, len(rest))
     claimed = HEAD_BYTES + int.from_bytes(rest[4:8], "little") if written >= HEAD_BYTES else len(rest) + 1
-    return rest[: len(MAGIC)].rstrip(b"\0") == MAGIC[:written] and edge - written < _FIELD and edge < claimed
+    ends_at_edge = written < OVERHEAD_BYTES or edge - written < _FIELD
+    return rest[: len(MAGIC)].rstrip(b"\0") == MAGIC[:written] and ends_at_edge and edge < claimed

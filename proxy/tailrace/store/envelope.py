@@ -15,7 +15,12 @@ from tailrace.records import Json
 _HOLE: Final = "\x00"
 _MAX_HOLES: Final = 64
 _LONG_CHARS: Final = 64
-_FLOAT: Final = struct.Struct("<d")
+_DOUBLE: Final = struct.Struct("<d")
+_INTEGER: Final = {_HOLE: "i"}
+_FLOAT: Final = {_HOLE: "f"}
+_STRING: Final = {_HOLE: "s"}
+_IN_COLUMN: Final = {_HOLE: "a"}
+_BRANCHES: Final = frozenset((dict, list))
 
 
 class _KeepWholeError(Exception):
@@ -27,11 +32,16 @@ def split(envelope: Json, answer_id: str | None) -> tuple[Json, bytes] | None:
 
     `answer_id` is what the column will hold; the envelope's `id` is left out of the values where it is the same.
     """
-    values: list[bytes] = []
+    splitter = _Splitter()
     try:
-        return _Splitter(values, answer_id).node(envelope, "", top=True), b"".join(values)
+        if type(envelope) is not dict or envelope.get("id") != answer_id or answer_id is None:
+            shape = splitter.node(envelope, "")
+        else:
+            shape = splitter.members({**envelope, "id": None})
+            shape["id"] = _IN_COLUMN
     except _KeepWholeError:
         return None
+    return shape, b"".join(splitter.values)
 
 
 def join(shape: Json, values: bytes, answer_id: str | None) -> Json:
@@ -48,40 +58,36 @@ def join(shape: Json, values: bytes, answer_id: str | None) -> Json:
 
 
 class _Splitter:
-    """Walks an envelope and gathers its values."""
+    """Walks an envelope and gathers its values, in the order of canonical JSON: a shape is stored and read back so."""
 
-    def __init__(self, values: list[bytes], answer_id: str | None) -> None:
-        self._values = values
-        self._answer_id = answer_id
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
 
-    def node(self, value: Json, key: str, *, top: bool = False) -> Json:
+    def node(self, value: Json, key: str) -> Json:
         kind = type(value)
         if kind is dict:
-            if _HOLE in value:
-                raise _KeepWholeError
-            # In the order of canonical JSON: a shape is stored so, and its values are read back in its order.
-            return {name: self._member(name, inner, top=top) for name, inner in sorted(value.items())}
+            return self.members(value)
         if kind is list:
             return [self.node(inner, key) for inner in value]
         if kind is int:
-            return self._hole("i", _varint(value << 1 if value >= 0 else ~value << 1 | 1))
+            return self._hole(_INTEGER, _varint(value << 1 if value >= 0 else ~value << 1 | 1))
         if kind is float:
-            return self._hole("f", _FLOAT.pack(value))
+            return self._hole(_FLOAT, _DOUBLE.pack(value))
         if kind is str and (len(value) > _LONG_CHARS or key == "id" or key.endswith("_id")):
             text = value.encode()
-            return self._hole("s", _varint(len(text)) + text)
+            return self._hole(_STRING, _varint(len(text)) + text)
         return value
 
-    def _member(self, name: str, value: Json, *, top: bool) -> Json:
-        if top and name == "id" and value is not None and value == self._answer_id:
-            return self._hole("a", b"")
-        return self.node(value, name)
-
-    def _hole(self, kind: str, value: bytes) -> Json:
-        self._values.append(value)
-        if len(self._values) > _MAX_HOLES:
+    def members(self, value: dict[str, Json]) -> dict[str, Json]:
+        if _HOLE in value:
             raise _KeepWholeError
-        return {_HOLE: kind}
+        return {name: inner if (inner := value[name]) is None else self.node(inner, name) for name in sorted(value)}
+
+    def _hole(self, hole: dict[str, str], value: bytes) -> dict[str, str]:
+        self.values.append(value)
+        if len(self.values) > _MAX_HOLES:
+            raise _KeepWholeError
+        return hole
 
 
 class _Reader:
@@ -96,19 +102,20 @@ class _Reader:
             number = self._number()
             return ~(number >> 1) if number & 1 else number >> 1
         if kind == "f":
-            return _FLOAT.unpack(self._bytes(8))[0]
+            return _DOUBLE.unpack(self._bytes(8))[0]
         if kind == "s":
             return self._bytes(self._number()).decode()
         raise ValueError(f"unknown hole {kind!r}")
 
     def _number(self) -> int:
         number = shift = 0
-        while True:
-            byte = self._bytes(1)[0]
+        for byte in self._values[self.offset :]:
+            self.offset += 1
             number |= (byte & 0x7F) << shift
-            shift += 7
             if byte < 0x80:
                 return number
+            shift += 7
+        raise ValueError("values cut short")
 
     def _bytes(self, size: int) -> bytes:
         taken = self._values[self.offset : self.offset + size]
@@ -119,14 +126,17 @@ class _Reader:
 
 
 def _fill(shape: Json, reader: _Reader, answer_id: str | None) -> Json:
-    if type(shape) is dict:
-        kind = shape.get(_HOLE)
-        if kind is None:
-            return {name: _fill(inner, reader, answer_id) for name, inner in shape.items()}
-        return answer_id if kind == "a" else reader.take(kind)
     if type(shape) is list:
         return [_fill(inner, reader, answer_id) for inner in shape]
-    return shape
+    if type(shape) is not dict:
+        return shape
+    kind = shape.get(_HOLE)
+    if kind is None:
+        return {
+            name: _fill(inner, reader, answer_id) if type(inner) in _BRANCHES else inner
+            for name, inner in shape.items()
+        }
+    return answer_id if kind == "a" else reader.take(kind)
 
 
 def _varint(number: int) -> bytes:

@@ -70,8 +70,8 @@ class Chain(SQLModel, table=True):
 class CompletionRow(SQLModel, table=True):
     """One client request. A column for every field that anyone filters or sorts by.
 
-    `link_answer` and `link_pair` are what a continuation will look for; `link_parent` is what this one still looks for,
-    NULL once the completion with that conversation is found (see `chains.links`).
+    `link_answer` and `link_pair` (half a hash) are what a continuation will look for; `link_parent` is what this one
+    awaits, NULL once the completion with that conversation is found (see `chains.links`).
     """
 
     __tablename__: ClassVar[str] = "completion"

@@ -16,6 +16,7 @@ from tailrace.store.tables import TABLES
 from tailrace.writer.asking import LINK, ask, chunks
 
 _FEW: Final = 16
+_PAIR_BYTES: Final = 8
 _OWN: Final = 256
 """How far back in a session or a user's completions is searched."""
 
@@ -45,15 +46,20 @@ Found = tuple[int, Candidate]
 async def by_conversation(connection: AsyncConnection, questions: list[Question]) -> list[Found]:
     """Completions whose conversation, answer included, is the one asked for."""
     found = await _answers_once(connection, questions, _BY_CONVERSATION)
-    own = [question for question in questions if question.session is not None or question.user is not None]
-    return found + await _answers(connection, own, _OWN_CONVERSATION)
+    return found + await _own_answers(connection, questions, _OWN_CONVERSATION)
 
 
 async def by_pair(connection: AsyncConnection, questions: list[Question]) -> list[Found]:
     """Completions whose last pair of turns is the one asked for, whatever was before."""
-    found = await _answers_once(connection, questions, _BY_PAIR)
-    own = [question for question in questions if question.session is not None or question.user is not None]
-    return found + await _answers(connection, own, _OWN_PAIR)
+    asked = [replace(question, link=stored_pair(question.link)) for question in questions]
+    found = await _answers_once(connection, asked, _BY_PAIR) + await _own_answers(connection, asked, _OWN_PAIR)
+    pairs = {question.n: question.link for question in questions}
+    return [(n, replace(candidate, link=pairs[n])) for n, candidate in found]
+
+
+def stored_pair(pair: bytes) -> bytes:
+    """A pair's hash as a row holds it: half of it. It only proposes candidates, which need evidence of their own."""
+    return pair[:_PAIR_BYTES]
 
 
 async def prompts_after(connection: AsyncConnection, seqs: Iterable[int]) -> dict[int, set[int]]:
@@ -74,32 +80,44 @@ async def _answers_once(connection: AsyncConnection, questions: list[Question], 
     for question in questions:
         asking.setdefault((question.link, question.project, question.key), []).append(question)
     groups = list(asking.values())
-    widest = [
-        replace(
-            group[0],
-            n=place,
-            earliest_us=min(question.earliest_us for question in group),
-            latest_us=max(question.latest_us for question in group),
-        )
-        for place, group in enumerate(groups)
-    ]
-    most = max((len(group) for group in groups), default=0) + _FEW
-    found = await _answers(connection, widest, query, most)
+    most = max(map(len, groups), default=0) + _FEW
+    found = await _answers(connection, [_widest(group) for group in groups], query, most)
     return [(question.n, candidate) for place, candidate in found for question in groups[place]]
 
 
+async def _own_answers(connection: AsyncConnection, questions: list[Question], query: Select[Any]) -> list[Found]:
+    """The answers among the newest completions of the asking one's session or user."""
+    own = [question for question in questions if question.session is not None or question.user is not None]
+    return [(own[place].n, candidate) for place, candidate in await _answers(connection, own, query, _FEW)]
+
+
 async def _answers(
-    connection: AsyncConnection, questions: list[Question], query: Select[Any], most: int = _FEW
-) -> list[Found]:
+    connection: AsyncConnection, questions: list[Question], query: Select[Any], most: int
+) -> list[tuple[int, Candidate]]:
+    """Candidates, each with the place of its question in `questions`."""
     if not questions:
         return []
-    rows = [(q.n, q.link, q.project, q.key or "", q.earliest_us, q.latest_us, q.session, q.user) for q in questions]
-    await ask(connection, LINK, rows)
-    found = await connection.execute(query, {"most": most})
-    return [
-        (n, Candidate(seq, chain, link, ended_us, session, user, children, same_prompt=False))
-        for n, link, seq, chain, ended_us, session, user, children in found
+    rows = [
+        (place, q.link, q.project, q.key or "", q.earliest_us, q.latest_us, q.session, q.user)
+        for place, q in enumerate(questions)
     ]
+    await ask(connection, LINK, rows)
+    return [
+        (place, Candidate(seq, chain, link, ended_us, session, user, children, same_prompt=False))
+        for place, link, seq, chain, ended_us, session, user, children in await connection.execute(
+            query, {"most": most}
+        )
+    ]
+
+
+def _widest(group: list[Question]) -> Question:
+    if len(group) == 1:
+        return group[0]
+    return replace(
+        group[0],
+        earliest_us=min(question.earliest_us for question in group),
+        latest_us=max(question.latest_us for question in group),
+    )
 
 
 def _fits(i: Any) -> ColumnElement[bool]:

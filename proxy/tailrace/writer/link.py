@@ -62,7 +62,10 @@ class Linker:
         self._seen: defaultdict[int, _Seen] = defaultdict(_Seen)
         self._prompts: dict[int, set[int]] = {}
         self._filed: defaultdict[int, list[Candidate]] = defaultdict(list)
-        self._own: defaultdict[tuple[str, str | None, bytes], list[Candidate]] = defaultdict(list)
+        self._wanted: set[bytes] = set()
+        self._own: defaultdict[bytes, list[tuple[Numbered, int]]] = defaultdict(
+            list
+        )  # link → who has it, and the chain
 
     def children(self) -> dict[int, int]:
         """How many continuations the batch has added to each completion, filed before or in the batch."""
@@ -70,6 +73,7 @@ class Linker:
 
     async def link(self, batch: Sequence[Numbered]) -> list[Linked]:
         """Where each completion of `batch` stands; `batch` is in the order in which the calls began."""
+        self._wanted = {link for one in batch for link in _wanted(one.item)}
         await self._gather(batch)
         linked: list[Linked] = []
         for one in batch:
@@ -84,7 +88,7 @@ class Linker:
         await self._fetch(by_conversation, batch, everyone, _last_answer)
         offered: dict[tuple[str, str | None, bytes], int] = {}  # link → when the first that has it ended
         for one in batch:
-            for link in _offers(one.item):
+            for link in self._offers(one.item):
                 place = (*_scope(one), link)
                 offered[place] = min(one.item.ended_us, offered.get(place, one.item.ended_us))
         lost = [
@@ -92,7 +96,7 @@ class Linker:
             for n, one in enumerate(batch)
             if (parent := one.item.links.parent) is not None
             and offered.get((*_scope(one), parent), _NEVER) > one.item.closed.start.at_us
-            and self._choose(one, self._filed.get(one.seq, ())).parent is None
+            and not self._has_parent(one)
         ]
         await self._fetch(by_pair, batch, lost, _pair)
         await self._fetch(by_conversation, batch, lost, _earlier_answers)
@@ -100,6 +104,11 @@ class Linker:
         self._prompts = await prompts_after(
             self._connection, {found.seq for seq in again for found in self._filed.get(seq, ()) if found.children}
         )
+
+    def _has_parent(self, one: Numbered) -> bool:
+        """Whether one of the filed candidates will be taken."""
+        candidates = self._filed.get(one.seq)
+        return candidates is not None and self._choose(one, candidates).parent is not None
 
     async def _fetch(
         self,
@@ -127,9 +136,8 @@ class Linker:
 
     def _place(self, one: Numbered) -> Linked:
         links = one.item.links
-        wanted = (link for link in (links.parent, links.pair, *links.earlier) if link is not None)
-        own = [candidate for link in wanted for candidate in self._own.get((*_scope(one), link), ())]
-        choice = self._choose(one, [self._now(candidate, one) for candidate in (*self._filed.get(one.seq, ()), *own)])
+        candidates = [*self._filed.get(one.seq, ()), *(self._own_candidates(one) if self._own else ())]
+        choice = self._choose(one, [self._now(candidate, one) for candidate in candidates])
         if choice.parent is None:
             self.last_chain += 1
             return Linked(self.last_chain, None, choice.relation, None, awaits=links.parent)
@@ -153,21 +161,39 @@ class Linker:
             return candidate
         return replace(candidate, children=candidate.children + (seen.children if seen else 0), same_prompt=same)
 
+    def _own_candidates(self, one: Numbered) -> Iterable[Candidate]:
+        """The candidates among those of the batch that have their place."""
+        for link in _wanted(one.item):
+            for other, chain in self._own.get(link, ()):
+                if _scope(other) == _scope(one):
+                    yield _candidate(other, link, chain)
+
     def _offer(self, one: Numbered, chain: int) -> None:
         """From now on, those that come after it in the batch may continue it."""
-        start = one.item.closed.start
-        for link in _offers(one.item):
-            candidate = Candidate(
-                seq=one.seq,
-                chain=chain,
-                link=link,
-                ended_us=one.item.ended_us,
-                session=column_text(start.session),
-                user=column_text(start.user),
-                children=0,
-                same_prompt=False,
-            )
-            self._own[(*_scope(one), link)].append(candidate)
+        for link in self._offers(one.item):
+            self._own[link].append((one, chain))
+
+    def _offers(self, item: Prepared) -> Iterable[bytes]:
+        """The hashes by which the batch can find a completion, as far as any of it asks for them."""
+        for choice in item.answer.choices:
+            if choice.links.answer in self._wanted:
+                yield choice.links.answer
+        if item.first_choice is not None and item.first_choice.links.pair in self._wanted:
+            yield item.first_choice.links.pair
+
+
+def _candidate(one: Numbered, link: bytes, chain: int) -> Candidate:
+    start = one.item.closed.start
+    return Candidate(
+        seq=one.seq,
+        chain=chain,
+        link=link,
+        ended_us=one.item.ended_us,
+        session=column_text(start.session),
+        user=column_text(start.user),
+        children=0,
+        same_prompt=False,
+    )
 
 
 def _scope(one: Numbered) -> tuple[str, str | None]:
@@ -176,12 +202,14 @@ def _scope(one: Numbered) -> tuple[str, str | None]:
     return start.project, start.key
 
 
-def _offers(item: Prepared) -> Iterable[bytes]:
-    """The hashes by which a completion can be found."""
-    for choice in item.answer.choices:
-        yield choice.links.answer
-    if item.first_choice is not None:
-        yield item.first_choice.links.pair
+def _wanted(item: Prepared) -> Iterable[bytes]:
+    """The hashes a completion may be linked by."""
+    links = item.links
+    if links.parent is not None:
+        yield links.parent
+    if links.pair is not None:
+        yield links.pair
+    yield from links.earlier[:MAX_EARLIER]
 
 
 def _last_answer(item: Prepared) -> Iterable[bytes]:

@@ -7,6 +7,7 @@ import orjson
 from tailrace.records import Attempt, Status
 from tailrace.store.codec import Codec
 from tailrace.writer.asking import Row
+from tailrace.writer.candidates import stored_pair
 from tailrace.writer.identities import Placed
 from tailrace.writer.link import Linked
 from tailrace.writer.prepared import Prepared
@@ -27,7 +28,7 @@ def completion_row(seq: int, item: Prepared, placed: Placed, linked: Linked, *, 
         children,
         first.links.answer if first else None,
         linked.awaits,
-        first.links.pair if first else None,
+        stored_pair(first.links.pair) if first else None,
     )
     parts = (
         placed.params,
