@@ -26,9 +26,11 @@ async def write_journal(folder: Path) -> None:
     log = Log(durability="process")
     async with Journal(folder, "0123456789abcdef", Clock(0), log) as journal:
         for made in conversations(COMPLETIONS // STEPS, STEPS):
+            ends = []
             for closed in made:
                 assert closed.end is not None
-                journal.begin(closed.id, closed.start, closed.request).end(closed.end, closed.answer)
+                ends.append(journal.begin(closed.id, closed.start, closed.request).end(closed.end, closed.answer))
+            await asyncio.gather(*ends)
 
 
 async def file_journal(data_dir: Path) -> tuple[int, float, float]:

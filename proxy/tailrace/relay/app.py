@@ -61,7 +61,8 @@ def build_app(relay: Relay) -> Litestar:
 async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir: Path) -> AsyncIterator[Relay]:
     """The state of a relay process: its journal and its providers, closed again in reverse order."""
     clock = Clock(anchor_ns)
-    async with asyncio.TaskGroup() as tasks, Journal(data_dir / "journal", owner, clock, settings.log) as journal:
+    kept = Journal(data_dir / "journal", owner, clock, settings.log, workers=settings.server.workers)
+    async with asyncio.TaskGroup() as tasks, kept as journal:
         relay = Relay(
             live=open_live(settings, open_simulator),
             journal=journal,
