@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--out", type=Path, default=Path("bench-out"))
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=150)
     results: list[Result] = []
     for name in arguments.only.split(","):
         console.print(f"measuring: {name}", style="dim")

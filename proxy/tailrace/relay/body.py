@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tailrace.errors import Code, Refused
-from tailrace.relay.guard import Receive
+from tailrace.relay.guard import Receive, at_hand
 from tailrace.relay.outbound import Header, header
 
 
@@ -44,13 +44,16 @@ async def read_body(receive: Receive, headers: Sequence[Header], *, limit: int, 
 
 
 async def _next(receive: Receive, pause_s: float) -> dict[str, Any]:
+    message: dict[str, Any] | None = at_hand(receive)
+    if message is not None:  # almost always: the server had the body before it called us
+        return message
     try:
         async with asyncio.timeout(pause_s):
-            message: dict[str, Any] = await receive()
-            return message
+            message = await receive()
     except TimeoutError:
         refusal = f"No byte of the request body came for {pause_s:g} s."
         raise Refused(Code.SLOW_BODY, refusal, status=408) from None
+    return message
 
 
 def _too_large(limit: int) -> Refused:

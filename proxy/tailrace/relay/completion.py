@@ -69,8 +69,11 @@ async def complete(relay: Relay, scope: Mapping[str, Any], receive: Receive, sen
         await reply.fail(refused)
         return
     accepted = Accepted(id_, stamp // 1000, begun, headers, scope["query_string"], body, request)
-    with relay.counted():
+    relay.entered()
+    try:
         await _Completion(relay, live, accepted, receive, reply).run()
+    finally:
+        relay.ended()
 
 
 class _Completion:
@@ -285,8 +288,11 @@ class _Completion:
         end = self._end(route)
         durable = self._entry.end(end, self._spool.rest())
         try:
-            async with asyncio.timeout(self._live.settings.log.commit_wait_s):
-                await asyncio.shield(durable)
+            if durable.done():  # with `process`, it always is
+                durable.result()
+            else:
+                async with asyncio.timeout(self._live.settings.log.commit_wait_s):
+                    await asyncio.shield(durable)
         except TimeoutError:
             if self._live.settings.log.on_log_failure == "refuse":
                 self._entry.amend(replace(end, status=Status.TAILRACE_ERROR, error=Code.LOG_UNAVAILABLE))

@@ -153,8 +153,8 @@ class Guard:
         return min(own, total, key=lambda clock: clock[1])
 
 
-def is_disconnected(receive: Receive) -> bool:
-    """Whether ASGI's `receive` would say `http.disconnect` at once.
+def at_hand(receive: Receive) -> Any | None:
+    """What ASGI's `receive` gives without a wait, or None.
 
     The coroutine is stepped by hand: it either returns without waiting, or is closed where it began to wait.
     """
@@ -162,6 +162,12 @@ def is_disconnected(receive: Receive) -> bool:
     try:
         next(waiting)
     except StopIteration as done:
-        return bool(done.value["type"] == "http.disconnect")
+        return done.value
     waiting.close()
-    return False
+    return None
+
+
+def is_disconnected(receive: Receive) -> bool:
+    """Whether ASGI's `receive` would say `http.disconnect` at once."""
+    message = at_hand(receive)
+    return message is not None and bool(message["type"] == "http.disconnect")

@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tailrace import metrics
@@ -74,19 +73,16 @@ class Relay:
             message = "Too many calls at once (server.max_in_flight)."
             raise Refused(Code.OVERLOADED, message, status=503, retry_after_s=1)
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Counts a call as in flight."""
+    def entered(self) -> None:
+        """A call is in flight; `ended` follows, whatever becomes of it."""
         self.in_flight += 1
         self.idle.clear()
-        metrics.in_flight(self.in_flight)
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self.idle.set()
-            metrics.in_flight(self.in_flight)
+
+    def ended(self) -> None:
+        """It is over."""
+        self.in_flight -= 1
+        if not self.in_flight:
+            self.idle.set()
 
     def missed(self, reason: str) -> None:
         """A call went on without the log. The count reaches the journal as soon as it takes records again."""
@@ -119,6 +115,7 @@ class Relay:
 
     def report(self) -> None:
         """Brings the gauges up to date."""
+        metrics.in_flight(self.in_flight)
         metrics.journal(self.journal.stats.bytes, healthy=self.journal.healthy)
 
     def reload(self, live: Live) -> None:

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import blake2b
+from typing import Final
 
 from tailrace.errors import Code, Refused
 from tailrace.settings import SIMULATED, ModelAlias, Settings, Target, Timeouts
+
+_SIMULATED_TIMEOUTS: Final = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,12 @@ def choose_route(settings: Settings, model: str, sticky: bytes) -> Route:
     if slash and prefix == SIMULATED:
         return _simulated(settings, model)
     if slash and rest and prefix in settings.providers:
-        return _to_target(settings, Target(provider=prefix, model=rest), None)
+        return Route(prefix, rest, settings.providers[prefix].timeout, drain=False)
     if settings.default_provider == SIMULATED:
         return _simulated(settings, model)
     if settings.default_provider not in settings.providers:
         raise Refused(Code.UNKNOWN_MODEL, _unknown(settings, model), status=404)
-    return _to_target(settings, Target(provider=settings.default_provider, model=model), None)
+    return Route(settings.default_provider, model, settings.providers[settings.default_provider].timeout, drain=False)
 
 
 def pick_target(targets: Sequence[Target], sticky: bytes) -> Target:
@@ -59,19 +62,16 @@ def pick_target(targets: Sequence[Target], sticky: bytes) -> Target:
     return targets[-1]
 
 
-def _to_target(settings: Settings, target: Target, alias: ModelAlias | None) -> Route:
-    drain = alias is not None and alias.on_disconnect == "drain"
-    if target.provider == SIMULATED:
-        return Route(SIMULATED, target.model, (alias and alias.timeout) or Timeouts(), drain)
-    timeouts = (alias and alias.timeout) or settings.providers[target.provider].timeout
-    return Route(target.provider, target.model, timeouts, drain)
+def _to_target(settings: Settings, target: Target, alias: ModelAlias) -> Route:
+    own = _SIMULATED_TIMEOUTS if target.provider == SIMULATED else settings.providers[target.provider].timeout
+    return Route(target.provider, target.model, alias.timeout or own, alias.on_disconnect == "drain")
 
 
 def _simulated(settings: Settings, model: str) -> Route:
     if not settings.simulator.enabled:
         message = "Simulated models are switched off here (simulator.enabled = false)."
         raise Refused(Code.UNKNOWN_MODEL, message, status=404)
-    return Route(SIMULATED, model, Timeouts(), drain=False)
+    return Route(SIMULATED, model, _SIMULATED_TIMEOUTS, drain=False)
 
 
 def _unknown(settings: Settings, model: str) -> str:
