@@ -33,6 +33,7 @@ class Code(StrEnum):
     UNKNOWN_PATH = "caller_unknown_path"
     METHOD_NOT_ALLOWED = "caller_method_not_allowed"
     SLOW_BODY = "caller_slow_body"
+    CANNOT_TRANSLATE = "caller_cannot_translate"
     OVERLOADED = "policy_overloaded"
     DRAINING = "policy_draining"
     PROVIDER_UNREACHABLE = "provider_unreachable"

@@ -71,6 +71,11 @@ class Endpoint(StrEnum):
     """The parsed endpoints; what else passes through is `other`."""
 
     CHAT = "chat.completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,11 @@ class Usage:
     source: UsageSource = UsageSource.NONE
     input_tokens: int | None = None
     output_tokens: int | None = None
-    cached_tokens: int | None = None  # of the input
+    cached_tokens: int | None = None  # of the input, read from the provider's cache
     reasoning_tokens: int | None = None  # of the output
     audio_tokens: int | None = None  # of both
+    cache_write_tokens: int | None = None  # of the input, written to the provider's cache
+    output_audio_tokens: int | None = None  # of the audio tokens, those of the output
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,11 @@ class Start:
     user: str | None = None
     tags: dict[str, str] | None = None
     config: str | None = None  # hash of the settings in force
+    dialect: str = "openai"  # of the first attempt's provider
+    source: str | None = None  # id of the completion that this one copies: shadow, replay, an answer from the cache
+    external_id: str | None = None  # the caller's own id of this call
+    trace: str | None = None
+    omits: str | None = None  # what is not logged: `request`, `answer` or `both`
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,7 @@ class Retried:
     provider: str
     model: str
     previous: Attempt
+    dialect: str = "openai"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +183,23 @@ class Amended:
     id: UUID
     stamp: int
     end: End
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What somebody thought of an answer. `target` names the completion: by our id, the provider's, or the caller's."""
+
+    id: str  # the caller's idempotency key, or a hash of what was said
+    at_us: int
+    project: str
+    key: str | None
+    target: str
+    source: str  # who says so: `user`, `developer`, a judge's name, …
+    score: float | None = None
+    thumb: str | None = None  # `up` or `down`
+    text: str | None = None
+    correction: Json | None = None  # the message that the answer should have been
+    tags: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

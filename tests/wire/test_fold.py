@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.wire.fold import Folded, fold_chat
+from tailrace.wire.endpoint import Folded
+from tailrace.wire.fold import fold_chat
 from tailrace.wire.scan import StreamScan
 from tailrace.wire.sse import Splitter
 

@@ -6,33 +6,34 @@ import orjson
 import pytest
 
 from tailrace.errors import Code, Refused
-from tailrace.wire.request import FIRST_USER_CHARS, ChatRequest, read_request
+from tailrace.wire.endpoints import chat
+from tailrace.wire.endpoints.chat import FIRST_USER_CHARS
+from tailrace.wire.request import Request, read_request
+from tailrace.wire.told import read_told
 
 USER = {"role": "user", "content": "Hello"}
 ANSWER = {"role": "assistant", "content": "Hi"}
 
 
-def _read(**fields: Any) -> ChatRequest:
-    return read_request(orjson.dumps({"model": "m", "messages": [USER], **fields}))
+def _read(**fields: Any) -> Request:
+    return read_request(orjson.dumps({"model": "m", "messages": [USER], **fields}), chat.WIRE)
 
 
 def _refusal(body: bytes) -> Refused:
     with pytest.raises(Refused) as caught:
-        read_request(body)
+        read_request(body, chat.WIRE)
     assert caught.value.status == 400
     return caught.value
 
 
 def test_a_plain_request() -> None:
-    request = read_request(b'{"model":"gpt-5","messages":[{"role":"user","content":"Hello"}]}')
-    assert request == ChatRequest(
+    request = read_request(b'{"model":"gpt-5","messages":[{"role":"user","content":"Hello"}]}', chat.WIRE)
+    assert request == Request(
         parsed={"model": "gpt-5", "messages": [USER]},
         model="gpt-5",
         stream=False,
         step=1,
-        stream_options_open=False,
-        user=None,
-        session=None,
+        usage_open=False,
         first_user="Hello",
     )
 
@@ -57,17 +58,17 @@ def test_the_step_is_one_more_than_the_answers_so_far() -> None:
     ],
 )
 def test_whether_the_usage_chunk_was_left_open(fields: dict[str, Any], expected: bool) -> None:
-    assert _read(**{"stream": True, **fields}).stream_options_open is expected
+    assert _read(**{"stream": True, **fields}).usage_open is expected
 
 
 def test_ids_in_the_body() -> None:
-    assert _read(user="u").user == "u"
-    assert _read(user="u", safety_identifier="s").user == "s"
-    assert _read(user=7).user is None
-    assert _read(user="x" * 513).user is None
-    assert _read(metadata={"session_id": "m"}).session == "m"
-    assert _read(metadata={"session_id": "m"}, litellm_session_id="l").session == "l"
-    assert _read(metadata="x").session is None
+    assert read_told((), {"user": "u"}).user == "u"
+    assert read_told((), {"user": "u", "safety_identifier": "s"}).user == "s"
+    assert read_told((), {"user": 7}).user is None
+    assert read_told((), {"user": "x" * 513}).user is None
+    assert read_told((), {"metadata": {"session_id": "m"}}).session == "m"
+    assert read_told((), {"metadata": {"session_id": "m"}, "litellm_session_id": "l"}).session == "l"
+    assert read_told((), {"metadata": "x"}).session is None
 
 
 @pytest.mark.parametrize(

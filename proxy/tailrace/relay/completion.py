@@ -26,8 +26,10 @@ from tailrace.relay.reply import Reply, Send, is_event_stream
 from tailrace.relay.routing import Route, choose_route, sticky_key
 from tailrace.relay.tap import BodyTap, Ending, ErrorTap, Spool, StreamTap, Tap
 from tailrace.upstream.client import Answer, Outgoing
-from tailrace.wire.request import ChatRequest, read_request
+from tailrace.wire.endpoints import chat
+from tailrace.wire.request import Request, read_request
 from tailrace.wire.splice import ask_for_usage, replace_model
+from tailrace.wire.told import Told, read_told
 
 _PATH: Final = "/chat/completions"
 _TIMED_OUT: Final = {
@@ -47,7 +49,8 @@ class Accepted:
     headers: list[Header]
     query: bytes
     body: bytes
-    request: ChatRequest
+    request: Request
+    told: Told
 
 
 async def complete(relay: Relay, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -61,14 +64,16 @@ async def complete(relay: Relay, scope: Mapping[str, Any], receive: Receive, sen
         relay.admit()
         server = live.settings.server
         body = await read_body(receive, headers, limit=server.max_request_bytes, pause_s=server.body_timeout_s)
-        request = read_request(body)
+        request = read_request(body, chat.WIRE)
     except ClientLeft:
         return
     except CallError as refused:
         metrics.refused(refused.code)
         await reply.fail(refused)
         return
-    accepted = Accepted(id_, stamp // 1000, begun, headers, scope["query_string"], body, request)
+    accepted = Accepted(
+        id_, stamp // 1000, begun, headers, scope["query_string"], body, request, read_told(headers, request.parsed)
+    )
     relay.entered()
     try:
         await _Completion(relay, live, accepted, receive, reply).run()
@@ -87,7 +92,6 @@ class _Completion:
         self._reply = reply
         self._time = relay.loop.time
         self._caller = relay.callers.name(header(accepted.headers, b"authorization"))
-        self._session = header_text(accepted.headers, b"x-tailrace-session") or accepted.request.session
         self._entry: Entry = Unlogged()
         self._gone = False
         self._answer: Answer | None = None
@@ -122,7 +126,8 @@ class _Completion:
 
     def _choose_route(self) -> Route:
         request = self._asked.request
-        sticky = sticky_key(self._session, self._caller, request.user, request.first_user)
+        told = self._asked.told
+        sticky = sticky_key(told.session, self._caller, told.user, request.first_user)
         return choose_route(self._live.settings, request.model, sticky)
 
     async def _begin(self, route: Route | None) -> None:
@@ -137,8 +142,8 @@ class _Completion:
             stream=request.stream,
             step=request.step,
             key=self._caller,
-            session=self._session,
-            user=request.user,
+            session=self._asked.told.session,
+            user=self._asked.told.user,
             config=self._live.config_hash,
         )
         self._relay.settle_gaps()
@@ -184,7 +189,7 @@ class _Completion:
     async def _exchange(self, route: Route, guard: Guard) -> None:
         connection = self._live.connections[route.provider]
         request = self._asked.request
-        asks_usage = request.stream and connection.stream_usage and request.stream_options_open
+        asks_usage = request.stream and connection.stream_usage and request.usage_open
         body = self._asked.body
         if route.model != request.model:
             body = replace_model(body, request.parsed, route.model)

@@ -6,12 +6,12 @@ Owns: that rule. Linear in the stream, whatever stands in it. What cannot be fol
 `reason`), so that the caller keeps the raw stream too.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from tailrace.records import Json
+from tailrace.wire.endpoint import Folded
 from tailrace.wire.exact import is_exact
 from tailrace.wire.sse import Event, split
 
@@ -22,17 +22,6 @@ MAX_INDEX: Final = 1023
 _WHOLE: Final = frozenset(("role", "id", "type"))  # strings that come whole, so that the last one counts
 _NESTED: Final = frozenset(("function", "custom", "function_call", "audio", "logprobs"))
 _LEFT_OUT: Final = frozenset(("choices", "object", "obfuscation", "error"))
-
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """What a stream said."""
-
-    answer: dict[str, Any] | None  # a `chat.completion` object; None where no chunk came
-    terminal: bool  # `data: [DONE]` came
-    error: Json | None  # what an error event said: its `error`, or all of it
-    lossless: bool  # all that the events said is in `answer` and `error`
-    reason: str = ""  # the first thing that was not
 
 
 class _Text(list[str]):
