@@ -16,8 +16,10 @@
 A foreign exception becomes one of these at the boundary by which it enters (`raise … from exc`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import orjson
 
@@ -140,7 +142,40 @@ def error_body(code: str, message: str, *, param: str | None = None) -> bytes:
     return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
-def error_answer(error: CallError) -> ErrorAnswer:
+_ANTHROPIC_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+
+def anthropic_error_body(code: str, message: str, status: int) -> bytes:
+    """An error in Anthropic's shape: `{"type": "error", "error": {"type", "message", "code"}}`; `code` is ours."""
+    kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error" if 400 <= status < 500 else "api_error")
+    return orjson.dumps({"type": "error", "error": {"type": kind, "message": message, "code": code}})
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorShape:
+    """How a dialect's clients are told of an error. `body` takes code, message and status."""
+
+    body: Callable[[str, str, int], bytes]
+    event_name: bytes  # the line before an error event's data; empty where events have no names
+
+    def event(self, error: "CallError") -> bytes:
+        """The error inside a stream: an SSE event, and never a terminal event after it."""
+        return self.event_name + b"data: " + self.body(error.code, error.message, error.status) + b"\n\n"
+
+
+OPENAI: Final = ErrorShape(lambda code, message, _status: error_body(code, message), b"")
+ANTHROPIC: Final = ErrorShape(anthropic_error_body, b"event: error\n")
+
+
+def error_answer(error: CallError, shape: ErrorShape = OPENAI) -> ErrorAnswer:
     """How `error` is told to a client that has not been answered yet."""
     headers = [(b"content-type", b"application/json")]
     if error.retry_after_s is not None:
@@ -148,9 +183,5 @@ def error_answer(error: CallError) -> ErrorAnswer:
     if isinstance(error, ProviderFailed) and error.sent and error.code != Code.PROVIDER_UNREACHABLE:
         # The provider may have acted, and billed: SDKs retry 5xx by themselves unless told not to.
         headers.append((b"x-should-retry", b"false"))
-    return ErrorAnswer(error.status, tuple(headers), error_body(error.code, error.message))
+    return ErrorAnswer(error.status, tuple(headers), shape.body(error.code, error.message, error.status))
 
-
-def error_event(error: CallError) -> bytes:
-    """How `error` is told inside a stream: an SSE event, and never a `[DONE]` after it."""
-    return b"data: " + error_body(error.code, error.message) + b"\n\n"

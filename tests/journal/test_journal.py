@@ -10,7 +10,7 @@ import pytest
 
 from tailrace.errors import LogUnavailable, WorkFailed
 from tailrace.journal.replay import Replay
-from tailrace.records import Gap, Retried
+from tailrace.records import Feedback, Gap, Retried
 from tests.journal.play import (
     END,
     GUARD_S,
@@ -152,6 +152,18 @@ async def test_gaps_are_kept(tmp_path: Path) -> None:
     async with journal(tmp_path) as log:
         log.gap(gap)
     assert read_back(tmp_path).all("gaps") == [gap]
+
+
+async def test_feedback_is_kept_once_it_was_acknowledged(tmp_path: Path) -> None:
+    said = Feedback(
+        id="f1", at_us=5, project="default", key=None, target="chatcmpl-1", source="user", thumb="down",
+        correction={"role": "assistant", "content": "No."}, tags={"page": "checkout"},
+    )  # fmt: skip
+    async with journal(tmp_path) as log:
+        await log.feedback(said)
+    assert read_back(tmp_path).all("feedback") == [said]
+    with pytest.raises(LogUnavailable):
+        await log.feedback(said)
 
 
 async def test_an_amendment_follows_the_completion_it_is_about(tmp_path: Path) -> None:

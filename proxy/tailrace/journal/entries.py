@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from tailrace.records import Attempt, End, Gap, Json, Retried, Start
+from tailrace.records import Attempt, End, Feedback, Gap, Json, Retried, Start
 
-_R = TypeVar("_R", Start, Retried, End, Gap, Attempt)
+_R = TypeVar("_R", Start, Retried, End, Gap, Feedback, Attempt)
 
 
 class Unreadable(Exception):
@@ -24,7 +24,7 @@ def _names(record: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record))
 
 
-_FIELDS: Final = {record: frozenset(_names(record)) for record in (Start, Retried, End, Gap, Attempt)}
+_FIELDS: Final = {record: frozenset(_names(record)) for record in (Start, Retried, End, Gap, Feedback, Attempt)}
 
 
 def _packer(record: type) -> Callable[[Any], dict[str, Any]]:
@@ -38,6 +38,7 @@ _pack_start: Final = _packer(Start)
 _pack_retried: Final = _packer(Retried)
 _pack_end: Final = _packer(End)
 _pack_gap: Final = _packer(Gap)
+_pack_feedback: Final = _packer(Feedback)
 _pack_attempt: Final = _packer(Attempt)
 
 
@@ -66,6 +67,11 @@ def encode_gap(gap: Gap) -> bytes:
     return orjson.dumps(_pack_gap(gap))
 
 
+def encode_feedback(feedback: Feedback) -> bytes:
+    """Header of a FEEDBACK record."""
+    return orjson.dumps(_pack_feedback(feedback))
+
+
 def decode_start(header: bytes) -> Start:
     """A START record's header. Raises Unreadable."""
     return _build(Start, _load(header))
@@ -90,6 +96,13 @@ def decode_end(header: bytes) -> End:
 def decode_gap(header: bytes) -> Gap:
     """A GAP record's header. Raises Unreadable."""
     return _build(Gap, _load(header))
+
+
+def decode_feedback(header: bytes) -> Feedback:
+    """A FEEDBACK record's header. Raises Unreadable."""
+    raw = _load(header)
+    raw.setdefault("key", None)
+    return _build(Feedback, raw)
 
 
 def _load(header: bytes) -> dict[str, Json]:

@@ -27,13 +27,14 @@ MAX_PAYLOAD_BYTES: Final = 2**30
 
 
 class Kind(IntEnum):
-    """What a record is. Numbers are never reused; 6 to 8 are taken by what later writes labels, actions, feedback."""
+    """What a record is. Numbers are never reused; 6 and 7 are taken by what later writes labels and actions."""
 
     START = 1
     ATTEMPT = 2
     PART = 3
     END = 4
     GAP = 5
+    FEEDBACK = 8
     SEAL = 9  # the segment's last frame: its owner goes on in the next segment, or has closed in order
     AMEND = 10  # another End for a completion: its answer was cut after END was written, or END could not be
 

@@ -13,6 +13,7 @@ What is promised, and what becomes of a record that cannot be kept:
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from tailrace.journal.segment import Disk, PosixDisk, Segment, bytes_on_disk, ma
 from tailrace.journal.space import Place
 from tailrace.journal.supply import FAILING, SEAL_BYTES, Supply, Ticket
 from tailrace.journal.thread import DiskThread
-from tailrace.records import End, Gap, Retried, Start, Status
+from tailrace.records import End, Feedback, Gap, Retried, Start, Status
 from tailrace.settings import Log
 
 RETRY_S: Final = 1.0
@@ -195,14 +196,22 @@ class Journal:
 
     def gap(self, gap: Gap) -> None:
         """Write down calls that passed without being logged. Raises LogUnavailable."""
-        header = entries.encode_gap(gap)
+        self._note(Kind.GAP, entries.encode_gap(gap))
+
+    async def feedback(self, feedback: Feedback) -> None:
+        """Returns when it is durable. Raises LogUnavailable."""
+        await self._note(Kind.FEEDBACK, entries.encode_feedback(feedback))
+
+    def _note(self, kind: Kind, header: bytes) -> Waiter:
+        """A record that belongs to no running completion; the waiter resolves when it is durable."""
         place = self._supply.space.take(frames.size_of(header, b""))
         if place is None:
             raise LogUnavailable(self._supply.trouble or FAILING)
         waiter = self.new_waiter()
-        self._put(place, Kind.GAP, None, header, b"", need=Need.DURABLE, waiter=waiter)
+        self._put(place, kind, None, header, b"", need=Need.DURABLE, waiter=waiter)
         if waiter.done():
             waiter.result()
+        return waiter
 
     # ---- for entries
 
@@ -376,7 +385,8 @@ class Journal:
         abandoned, self._abandoned = self._abandoned, []
         for segment in abandoned:
             if not segment.closed:
-                _close_quietly(segment)
+                with suppress(OSError):  # an earlier failed write, reported once more
+                    segment.close()
 
 
 def _unkept(end: End) -> End:
@@ -384,11 +394,3 @@ def _unkept(end: End) -> End:
     if end.status != Status.OK:
         return end
     return replace(end, status=Status.TAILRACE_ERROR, error=Code.LOG_UNAVAILABLE)
-
-
-def _close_quietly(segment: Segment) -> None:
-    try:
-        segment.close()
-    except OSError:
-        # The kernel reports an earlier failed write once more; that this file failed is known already.
-        return

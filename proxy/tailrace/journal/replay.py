@@ -1,6 +1,6 @@
 """The writer's side of the journal: what the relays wrote, whole completions at a time, until it is filed.
 
-    poll ─▶ Batch (closed, amended, gaps, poisons) ─▶ the writer files it and commits ─▶ done: segments are deleted
+    poll ─▶ Batch (closed, amended, gaps, …) ─▶ the writer files it and commits ─▶ done: segments are deleted
 
 Keeps where a running completion's records lie, not their bytes. A segment is deleted when it was read to its end, its
 owner is through with it, and every completion with a record in it was `done`. After a restart all that is still on disk
@@ -22,7 +22,7 @@ from tailrace.journal.entries import Unreadable
 from tailrace.journal.frames import Frame, Kind, Torn
 from tailrace.journal.segment import SUFFIX_NEW, Name
 from tailrace.journal.tail import Damage, Tail
-from tailrace.records import Amended, Closed, End, Gap, Poison, Retried
+from tailrace.records import Amended, Closed, End, Feedback, Gap, Poison, Retried
 
 BATCH_BYTES: Final = 64 * 2**20
 """Of request and answer bodies in a batch; one completion more may exceed it."""
@@ -35,15 +35,16 @@ class Batch:
     closed: list[Closed] = field(default_factory=list)
     amended: list[Amended] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
     poisons: list[Poison] = field(default_factory=list)
     held: list[Tail] = field(default_factory=list)
     size_bytes: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.closed or self.amended or self.gaps or self.poisons)
+        return len(self) > 0
 
     def __len__(self) -> int:
-        return len(self.closed) + len(self.amended) + len(self.gaps) + len(self.poisons)
+        return len(self.closed) + len(self.amended) + len(self.gaps) + len(self.feedback) + len(self.poisons)
 
 
 @dataclass(slots=True)
@@ -212,7 +213,7 @@ class Replay:
         try:
             self._take_frame(owner, tail, item, batch)
         except Unreadable as error:
-            id_ = None if item.kind is Kind.GAP else item.id
+            id_ = None if item.kind in (Kind.GAP, Kind.FEEDBACK) else item.id
             at = tail.offset - item.size
             _poison(batch, tail, at, str(error), item.header + b"\n" + item.body, item.stamp, id_)
 
@@ -220,6 +221,9 @@ class Replay:
         """Raises Unreadable."""
         if frame.kind is Kind.GAP:
             batch.gaps.append(entries.decode_gap(frame.header))
+            _hold(batch, tail)
+        elif frame.kind is Kind.FEEDBACK:
+            batch.feedback.append(entries.decode_feedback(frame.header))
             _hold(batch, tail)
         elif frame.kind is Kind.START:
             self._start(owner, tail, frame, batch)

@@ -42,6 +42,7 @@ class Phase(Enum):
     HEAD = auto()  # the provider's first byte
     EVENTS = auto()  # the next event or piece
     CLIENT = auto()  # the client, to take what it was sent: no clock but the total one
+    PAUSE = auto()  # the time between two attempts, or a body on its way up: the same
     TAIL = auto()  # the transport's end, after a stream's terminal event
 
 
@@ -51,7 +52,7 @@ class Guard:
     `on_tick` is called at least each `TICK_S` from the event loop; it must not raise or block.
     """
 
-    __slots__ = ("_begun", "_drain", "_loop", "_on_tick", "_receive", "_task", "_tasks", "_timeouts", "_timer",
+    __slots__ = ("_attempt_begun", "_begun", "_drain", "_loop", "_on_tick", "_receive", "_task", "_tasks", "_timeouts", "_timer",
                  "_watch", "cause", "event_at", "gone", "phase", "raw_at")  # fmt: skip
 
     def __init__(
@@ -74,7 +75,7 @@ class Guard:
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
         self.phase = Phase.HEAD
-        self.event_at = self.raw_at = self._begun
+        self._attempt_begun = self.event_at = self.raw_at = self._begun
         self.cause: Cause | None = None
         self.gone = False
 
@@ -90,6 +91,15 @@ class Guard:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+
+    def attempt(self, timeouts: Timeouts) -> None:
+        """A call of a provider begins, under its clocks; the total one goes on from the beginning."""
+        self._timeouts = timeouts
+        self._attempt_begun = self._loop.time()
+        self.phase = Phase.HEAD
+        if self._timer is not None and self._watch is not None:
+            self._timer.cancel()
+            self._tick()
 
     def waiting(self, phase: Phase) -> None:
         """The call waits for something else from now on; its clock begins anew."""
@@ -139,12 +149,12 @@ class Guard:
     def _next_deadline(self) -> tuple[Cause, float]:
         clocks = self._timeouts
         total = (Cause.TOTAL, self._begun + clocks.total_s)
-        if self.phase is Phase.CLIENT:
+        if self.phase is Phase.CLIENT or self.phase is Phase.PAUSE:
             return total
         if self.phase is Phase.TAIL:
             return Cause.AFTER_TERMINAL, self.event_at + AFTER_TERMINAL_S
         if self.phase is Phase.HEAD:
-            own = (Cause.FIRST_BYTE, self._begun + clocks.first_byte_s)
+            own = (Cause.FIRST_BYTE, self._attempt_begun + clocks.first_byte_s)
         elif self.raw_at > self.event_at:
             # Something comes, but no event: comments keep the connection, not the answer, alive.
             own = (Cause.IDLE, max(self.event_at + clocks.ping_idle_s, self.raw_at))

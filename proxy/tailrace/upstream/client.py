@@ -19,9 +19,9 @@ from tailrace.upstream.encode import Header
 from tailrace.upstream.pool import Origin, PoolStats, PoolTransport
 from tailrace.upstream.response import Disconnected
 from tailrace.upstream.tls import client_context
-from tailrace.upstream.wires import HttpxWire, Incoming, Outgoing, PoolWire, Wire
+from tailrace.upstream.wires import HttpxWire, Incoming, Outgoing, PoolWire, Upload, Wire
 
-__all__ = ["Answer", "Outgoing", "Upstream", "open_upstream"]
+__all__ = ["Answer", "Outgoing", "Upload", "Upstream", "open_upstream"]
 
 
 class Answer:

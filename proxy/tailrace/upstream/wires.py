@@ -4,6 +4,7 @@ Both send the same bytes and raise httpx's errors; `client.py` turns those into 
 """
 
 import asyncio
+from collections.abc import AsyncIterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -11,11 +12,19 @@ from typing import Final, Protocol
 import httpx
 
 from tailrace.settings import Timeouts
-from tailrace.upstream.encode import Header, own_framing, request_line
+from tailrace.upstream.encode import Header, framed, own_framing, request_line
 from tailrace.upstream.exchange import Waits
 from tailrace.upstream.pool import PoolTransport
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A request body that is passed on as it comes. `length` None: unknown, so it goes out in chunks."""
+
+    pieces: AsyncIterable[bytes]
+    length: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class Outgoing:
     path: str  # behind the base URL's path: `/chat/completions`; percent-encoded
     query: bytes  # without the `?`
     headers: tuple[Header, ...]
-    body: bytes
+    body: bytes | Upload
 
     def target(self, base_path: bytes) -> bytes:
         """The request's path and query on the wire."""
@@ -73,10 +82,15 @@ class PoolWire:
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Incoming:
         """As `Wire.send`."""
-        body = outgoing.body
+        body: bytes | AsyncIterable[bytes]
         head = request_line(outgoing.method, outgoing.target(self._base_path)) + self._host
-        if body or outgoing.method in _WITH_BODY:
-            head += b"content-length: %d\r\n" % len(body)
+        if isinstance(outgoing.body, Upload):
+            body, length = framed(outgoing.body.pieces, outgoing.body.length), outgoing.body.length
+            head += b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
+        else:
+            body = outgoing.body
+            if body or outgoing.method in _WITH_BODY:
+                head += b"content-length: %d\r\n" % len(body)
         head += own_framing(outgoing.headers) + b"\r\n"
         return await self.pool.exchange(head, body, _waits(timeouts), expects_body=outgoing.method != "HEAD")
 
@@ -134,11 +148,19 @@ class HttpxWire:
         own_framing(outgoing.headers)  # whatever the transport lets pass, we do not
         target = outgoing.target(self._base_url.raw_path.rstrip(b"/"))
         request_line(outgoing.method, target)
+        content: bytes | AsyncIterable[bytes]
+        headers = [(b"host", self._base_url.netloc), *outgoing.headers]
+        if isinstance(outgoing.body, Upload):
+            content = outgoing.body.pieces
+            if outgoing.body.length is not None:
+                headers.append((b"content-length", b"%d" % outgoing.body.length))
+        else:
+            content = outgoing.body
         request = httpx.Request(
             outgoing.method,
             self._base_url.copy_with(raw_path=target),
-            headers=[(b"host", self._base_url.netloc), *outgoing.headers],
-            content=outgoing.body,
+            headers=headers,
+            content=content,
             extensions={"timeout": _waits(timeouts)._asdict()},
         )
         return _HttpxIncoming(await self._transport.handle_async_request(request), self._closing)
