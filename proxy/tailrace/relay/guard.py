@@ -52,8 +52,8 @@ class Guard:
     `on_tick` is called at least each `TICK_S` from the event loop; it must not raise or block.
     """
 
-    __slots__ = ("_attempt_begun", "_begun", "_drain", "_loop", "_on_tick", "_receive", "_task", "_tasks", "_timeouts", "_timer",
-                 "_watch", "cause", "event_at", "gone", "phase", "raw_at")  # fmt: skip
+    __slots__ = ("_attempt_begun", "_begun", "_drain", "_loop", "_on_tick", "_receive", "_task", "_tasks", "_timeouts",
+                 "_timer", "_watch", "cause", "event_at", "gone", "phase", "raw_at")  # fmt: skip
 
     def __init__(
         self,
