@@ -184,4 +184,3 @@ def error_answer(error: CallError, shape: ErrorShape = OPENAI) -> ErrorAnswer:
         # The provider may have acted, and billed: SDKs retry 5xx by themselves unless told not to.
         headers.append((b"x-should-retry", b"false"))
     return ErrorAnswer(error.status, tuple(headers), shape.body(error.code, error.message, error.status))
-
