@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from tailrace.errors import CallError, error_answer, error_event
+from tailrace.errors import OPENAI, CallError, ErrorShape, error_answer
 from tailrace.relay.outbound import Header
 
 Send = Callable[[Any], Awaitable[None]]
@@ -13,12 +13,16 @@ _STREAM_TYPE: Final = b"text/event-stream"
 
 
 class Reply:
-    """One HTTP answer. `id` is the completion's, for `x-tailrace-id`; `started` is true once the head is out."""
+    """One HTTP answer. `id` is the completion's, for `x-tailrace-id`; `started` is true once the head is out.
 
-    __slots__ = ("_headers", "_send", "_status", "_tail", "id", "is_stream", "started")
+    `shape` is how this client's dialect tells of errors.
+    """
 
-    def __init__(self, send: Send, completion_id: bytes) -> None:
+    __slots__ = ("_headers", "_send", "_shape", "_status", "_tail", "id", "is_stream", "started")
+
+    def __init__(self, send: Send, completion_id: bytes, shape: ErrorShape = OPENAI) -> None:
         self._send = send
+        self._shape = shape
         self.id = completion_id
         self._status = 0
         self._headers: list[Header] = []
@@ -60,12 +64,12 @@ class Reply:
         A stream that stopped inside an event is cut too: an event of ours would continue its line.
         """
         if not self.started:
-            answer = error_answer(error)
+            answer = error_answer(error, self._shape)
             self._status = answer.status
             self._headers = [*answer.headers, (b"x-tailrace-id", self.id), (b"x-request-id", self.id)]
             await self.finish(answer.body)
         elif self.is_stream and self._tail.endswith(_EVENT_ENDS):
-            await self.finish(error_event(error))
+            await self.finish(self._shape.event(error))
 
     async def _start(self) -> None:
         self.started = True
