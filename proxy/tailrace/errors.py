@@ -35,6 +35,7 @@ class Code(StrEnum):
     UNKNOWN_PATH = "caller_unknown_path"
     METHOD_NOT_ALLOWED = "caller_method_not_allowed"
     SLOW_BODY = "caller_slow_body"
+    FORBIDDEN = "caller_forbidden"
     CANNOT_TRANSLATE = "caller_cannot_translate"
     OVERLOADED = "policy_overloaded"
     DRAINING = "policy_draining"

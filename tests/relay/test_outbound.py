@@ -1,6 +1,7 @@
 """Headers: what travels to the provider, what comes back, and that nothing else does."""
 
 from tailrace.relay.outbound import client_headers, header, header_text, provider_headers
+from tailrace.wire.dialects import DIALECTS
 
 RECEIVED = [
     (b"host", b"localhost:4700"),
@@ -19,7 +20,9 @@ RECEIVED = [
 
 
 def test_only_the_allow_list_travels() -> None:
-    sent = provider_headers(RECEIVED, ((b"x-extra", b"1"),), b"Bearer provider-key")
+    sent = provider_headers(
+        RECEIVED, DIALECTS["openai"], ((b"x-extra", b"1"),), (b"authorization", b"Bearer provider-key")
+    )
     assert sent == (
         (b"content-type", b"application/json"),
         (b"user-agent", b"OpenAI/Python"),
@@ -32,7 +35,9 @@ def test_only_the_allow_list_travels() -> None:
 
 
 def test_no_credential_means_no_header() -> None:
-    assert not [name for name, _ in provider_headers(RECEIVED, (), None) if name == b"authorization"]
+    assert not [
+        name for name, _ in provider_headers(RECEIVED, DIALECTS["openai"], (), None) if name == b"authorization"
+    ]
 
 
 def test_answer_headers_keep_what_sdks_obey_and_drop_the_rest() -> None:

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.errors import OPENAI
 from tailrace.relay.tap import ERROR_BODY_LIMIT, BodyTap, Ending, ErrorTap, Spool, StreamTap, readable_error
+from tailrace.wire.scan import StreamScan
 
 CHUNKS = [
     b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n',
@@ -15,21 +17,21 @@ DONE = b"data: [DONE]\n\n"
 
 
 def test_stream_holds_its_terminal_event() -> None:
-    tap = StreamTap(drop_usage=False)
+    tap = StreamTap(StreamScan(drop_usage=False))
     released = b"".join(tap.feed(chunk) for chunk in [*CHUNKS, DONE])
     assert tap.at_end
     assert (released, tap.close(clean=True)) == (b"".join(CHUNKS), (Ending.WHOLE, b"", DONE))
 
 
 def test_stream_without_terminal_event_is_truncated_and_gives_up_what_it_withheld() -> None:
-    tap = StreamTap(drop_usage=False)
+    tap = StreamTap(StreamScan(drop_usage=False))
     released = tap.feed(CHUNKS[0] + b"data: [DO")
     ending, last, held = tap.close(clean=True)
     assert (released, ending, last, held) == (CHUNKS[0], Ending.TRUNCATED, b"data: [DO", b"")
 
 
 def test_error_event_fails_the_answer_even_with_done() -> None:
-    tap = StreamTap(drop_usage=False)
+    tap = StreamTap(StreamScan(drop_usage=False))
     tap.feed(b'data: {"error":{"message":"no"}}\n\n' + DONE)
     assert tap.close(clean=True)[0] is Ending.FAILED
 
@@ -51,7 +53,7 @@ def test_cut_body_is_truncated() -> None:
 
 
 def test_json_error_passes_untouched() -> None:
-    tap = ErrorTap(429)
+    tap = ErrorTap(429, OPENAI)
     assert tap.feed(b'{"error":') + tap.feed(b'{"message":"slow down"}}') == b""
     assert tap.close(clean=True)[2] == b'{"error":{"message":"slow down"}}'
 
@@ -60,14 +62,14 @@ def test_json_error_passes_untouched() -> None:
     "body", [b"<html>bad gateway</html>", b"", b'{"error":', b'"text"', b"x" * (ERROR_BODY_LIMIT + 9)]
 )
 def test_other_error_bodies_become_an_error_of_ours(body: bytes) -> None:
-    told = orjson.loads(readable_error(body, 502))["error"]
+    told = orjson.loads(readable_error(body, 502, OPENAI))["error"]
     assert told["code"] == "provider_status"
     assert "502" in told["message"]
     assert len(told["message"]) < 600
 
 
 def test_error_tap_keeps_a_bounded_copy() -> None:
-    tap = ErrorTap(500)
+    tap = ErrorTap(500, OPENAI)
     for _ in range(100):
         tap.feed(b"x" * 10_000)
     assert tap.at_end

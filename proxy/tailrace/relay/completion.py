@@ -1,4 +1,4 @@
-"""One completion, start to end: START is logged, the provider called, the answer passed on, END logged, its end shown.
+"""One completion, start to end: START is logged, a provider called, the answer passed on, END logged, its end shown.
 
     accept ─▶ START written ─▶ provider called ─▶ bytes to client and journal ─▶ END durable ─▶ last bytes to client
 
@@ -7,31 +7,35 @@ END exactly once. The answer is not folded, hashed or stored here: that is the w
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
-from uuid import UUID
 
 from tailrace import metrics
-from tailrace.errors import CallError, Code, LogUnavailable, ProviderFailed, ProviderTimeout, ProviderTruncated, Refused
-from tailrace.ids import uuid7
+from tailrace.errors import (
+    ANTHROPIC,
+    OPENAI,
+    CallError,
+    Code,
+    LogUnavailable,
+    ProviderFailed,
+    ProviderTimeout,
+    ProviderTruncated,
+    Refused,
+)
 from tailrace.records import DEFAULT_PROJECT, Attempt, End, Endpoint, Start, Status
-from tailrace.relay.body import ClientLeft, read_body
+from tailrace.relay.accept import Accepted, accept, arrive
+from tailrace.relay.body import ClientLeft
 from tailrace.relay.entry import Entry, Unlogged
-from tailrace.relay.guard import Cause, Guard, Phase, Receive
+from tailrace.relay.guard import Cause, Guard, Receive
 from tailrace.relay.live import Live, Relay
-from tailrace.relay.outbound import Header, client_headers, header, header_text, provider_headers
-from tailrace.relay.reply import Reply, Send, is_event_stream
+from tailrace.relay.outbound import header_text
+from tailrace.relay.provider_call import Course, ProviderCall
+from tailrace.relay.reply import Reply, Send
 from tailrace.relay.routing import Route, choose_route, sticky_key
-from tailrace.relay.tap import BodyTap, Ending, ErrorTap, Spool, StreamTap, Tap
-from tailrace.upstream.client import Answer, Outgoing
-from tailrace.wire.endpoints import chat
-from tailrace.wire.request import Request, read_request
-from tailrace.wire.splice import ask_for_usage, replace_model
-from tailrace.wire.told import Told, read_told
+from tailrace.relay.tap import Ending, Spool
+from tailrace.wire.endpoint import EndpointWire
 
-_PATH: Final = "/chat/completions"
 _TIMED_OUT: Final = {
     Cause.FIRST_BYTE: "The provider sent no byte of an answer in time (first_byte_s).",
     Cause.IDLE: "The provider's stream paused for too long (idle_s).",
@@ -39,41 +43,20 @@ _TIMED_OUT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A request that was read whole and can be routed."""
-
-    id: UUID
-    at_us: int  # on the journal's clock
-    begun: float  # on the event loop's
-    headers: list[Header]
-    query: bytes
-    body: bytes
-    request: Request
-    told: Told
-
-
-async def complete(relay: Relay, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-    """Answers one POST of a chat completion, as an ASGI application would."""
-    stamp, begun = relay.clock.stamp(), relay.loop.time()
-    id_ = uuid7(stamp // 1_000_000, os.urandom(10))
-    reply = Reply(send, str(id_).encode())
+async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Answers one POST of the endpoint `wire`, as an ASGI application would."""
+    arrival = arrive(relay)
+    shape = ANTHROPIC if wire.endpoint is Endpoint.MESSAGES else OPENAI
+    reply = Reply(send, str(arrival.id).encode(), shape)
     live = relay.live
-    headers = scope["headers"]
     try:
-        relay.admit()
-        server = live.settings.server
-        body = await read_body(receive, headers, limit=server.max_request_bytes, pause_s=server.body_timeout_s)
-        request = read_request(body, chat.WIRE)
+        accepted = await accept(relay, live, wire, arrival, scope, receive)
     except ClientLeft:
         return
     except CallError as refused:
         metrics.refused(refused.code)
         await reply.fail(refused)
         return
-    accepted = Accepted(
-        id_, stamp // 1000, begun, headers, scope["query_string"], body, request, read_told(headers, request.parsed)
-    )
     relay.entered()
     try:
         await _Completion(relay, live, accepted, receive, reply).run()
@@ -84,26 +67,21 @@ async def complete(relay: Relay, scope: Mapping[str, Any], receive: Receive, sen
 class _Completion:
     """The state of one call. Made after its request was read, gone when its last byte was sent."""
 
-    def __init__(self, relay: Relay, live: Live, accepted: Accepted, receive: Receive, reply: Reply) -> None:
+    def __init__(self, relay: Relay, live: Live, asked: Accepted, receive: Receive, reply: Reply) -> None:
         self._relay = relay
         self._live = live
-        self._asked = accepted
+        self._asked = asked
         self._receive = receive
         self._reply = reply
-        self._time = relay.loop.time
-        self._caller = relay.callers.name(header(accepted.headers, b"authorization"))
+        self._caller = relay.callers.name(asked.headers)
         self._entry: Entry = Unlogged()
         self._gone = False
-        self._answer: Answer | None = None
-        self._tap: Tap = BodyTap()
+        self._call: ProviderCall | None = None
         log = live.settings.log
-        self._spool = Spool(self._part, limit=log.part_bytes, interval_s=log.part_interval_s)
-        self._first_byte: float | None = None
-        self._waited = 0.0  # for the provider or the client
+        spool = Spool(self._part, limit=log.part_bytes, interval_s=log.part_interval_s)
+        self._course = Course(spool, relay.loop.time, reply.shape)
         self._status = Status.OK
         self._error: CallError | None = None
-        self._last = b""  # may go out before END is durable
-        self._held = b""  # waits for END
 
     async def run(self) -> None:
         """The whole way of the call. Raises only a cancellation that is not its own guard's."""
@@ -120,35 +98,43 @@ class _Completion:
             return
         if route is not None:
             await self._guarded(route)
-        await self._close(route)
+        await self._close()
 
     # ---- before the provider
 
     def _choose_route(self) -> Route:
-        request = self._asked.request
-        told = self._asked.told
-        sticky = sticky_key(told.session, self._caller, told.user, request.first_user)
-        return choose_route(self._live.settings, request.model, sticky)
+        asked = self._asked
+        told = asked.told
+        sticky = sticky_key(told.session, self._caller, told.user, asked.request.first_user)
+        return choose_route(self._live.settings, asked.request.model, sticky)
 
     async def _begin(self, route: Route | None) -> None:
-        request = self._asked.request
+        asked = self._asked
+        request, told = asked.request, asked.told
         start = Start(
-            at_us=self._asked.at_us,
+            at_us=asked.arrival.at_us,
             project=DEFAULT_PROJECT,
-            endpoint=Endpoint.CHAT,
+            endpoint=asked.wire.endpoint,
             provider=route.provider if route else "",
             model=request.model,
             sent_model=route.model if route else "",
             stream=request.stream,
-            step=request.step,
+            step=told.step or request.step,
+            origin=asked.origin,
             key=self._caller,
-            session=self._asked.told.session,
-            user=self._asked.told.user,
+            session=told.session,
+            user=told.user,
+            tags=told.tags,
             config=self._live.config_hash,
+            dialect=self._live.connections[route.provider].dialect.name if route else "openai",
+            source=asked.source,
+            external_id=told.external_id,
+            trace=told.trace,
+            omits=told.omits,
         )
         self._relay.settle_gaps()
         try:
-            entry = self._relay.journal.begin(self._asked.id, start, self._asked.body)
+            entry = self._relay.journal.begin(asked.arrival.id, start, b"" if told.omits_request else asked.body)
             await entry.written()
         except LogUnavailable as error:
             if self._live.settings.log.on_log_failure == "refuse":
@@ -158,26 +144,28 @@ class _Completion:
             self._entry = entry
 
     def _part(self, body: bytes) -> None:
-        self._entry.part(body)
+        if not self._asked.told.omits_answer:
+            self._entry.part(body)
 
     # ---- the provider's answer
 
     async def _guarded(self, route: Route) -> None:
+        course = self._course
         guard = Guard(
             self._relay.tasks,
             self._receive,
             route.timeouts,
             drain=route.drain,
-            on_tick=lambda: self._spool.tick(self._time()),
+            on_tick=lambda: course.spool.tick(course.time()),
         )
         self._relay.calls[guard] = self._live
         try:
             with guard:
-                await self._exchange(route, guard)
+                await self._attempt(route, guard)
                 self._gone = guard.client_is_gone()
         except asyncio.CancelledError:
             if guard.cause is None:
-                self._abandon(route)
+                self._abandon()
                 raise
             _absorb_cancellation()
             self._interrupted(guard.cause)
@@ -186,83 +174,16 @@ class _Completion:
         finally:
             self._relay.left(guard)
 
-    async def _exchange(self, route: Route, guard: Guard) -> None:
-        connection = self._live.connections[route.provider]
-        request = self._asked.request
-        asks_usage = request.stream and connection.stream_usage and request.usage_open
-        body = self._asked.body
-        if route.model != request.model:
-            body = replace_model(body, request.parsed, route.model)
-        edited = ask_for_usage(body, request.parsed) if asks_usage else body
-        credential = connection.credential
-        if connection.takes_callers_key:
-            credential = header(self._asked.headers, b"authorization")
-        headers = provider_headers(self._asked.headers, connection.headers, credential)
-        before = self._time()
-        try:
-            answer = await connection.upstream.call(
-                Outgoing("POST", _PATH, self._asked.query, headers, edited), route.timeouts
-            )
-        finally:
-            self._waited += self._time() - before
-        self._answer = answer
-        try:
-            await self._head(answer, drop_usage=edited is not body)
-            guard.waiting(Phase.EVENTS)
-            clean = await self._pass_on(answer, guard, connection.max_answer_bytes)
-        finally:
-            answer.close()
-        self._settle(clean=clean)
+    async def _attempt(self, route: Route, guard: Guard) -> None:
+        self._call = call = ProviderCall(self._asked, self._live.connections[route.provider], route, self._course)
+        await call.open()
+        await call.pass_on(guard, self._reply)
+        self._settled(call)
 
-    async def _head(self, answer: Answer, *, drop_usage: bool) -> None:
-        content_type = header(answer.headers, b"content-type")
-        plain = header(answer.headers, b"content-encoding") in (None, b"identity")
-        is_stream = answer.status < 400 and is_event_stream(content_type)
-        headers = client_headers(answer.headers, self._reply.id)
-        if answer.status >= 400 and plain:
-            self._tap = ErrorTap(answer.status)
-            headers = [(b"content-type", b"application/json"), *(h for h in headers if h[0] != b"content-type")]
-        elif is_stream and plain:
-            self._tap = StreamTap(drop_usage=drop_usage)
-        await self._reply.head(answer.status, headers, is_stream=is_stream)
-
-    async def _pass_on(self, answer: Answer, guard: Guard, limit: int) -> bool:
-        """Hands each chunk on as it comes; True where the transport ended in order."""
-        tap, spool, reply, time = self._tap, self._spool, self._reply, self._time
-        events = 0
-        waiting_since = time()
-        try:
-            async for chunk in answer:
-                now = time()
-                self._waited += now - waiting_since
-                if self._first_byte is None:
-                    self._first_byte = now
-                guard.raw_at = now
-                spool.add(chunk, now)
-                if spool.total > limit:
-                    raise _too_large(limit)
-                released = tap.feed(chunk)
-                if tap.events != events:
-                    events = tap.events
-                    guard.event_at = now
-                if released and not guard.gone:
-                    guard.phase = Phase.CLIENT
-                    await reply.release(released)
-                    guard.waiting(Phase.EVENTS)
-                if tap.at_end:
-                    guard.waiting(Phase.TAIL)
-                waiting_since = now
-        except ProviderTruncated:
-            return False
-        return True
-
-    def _settle(self, *, clean: bool) -> None:
-        """The provider's answer is over: how, and which bytes are left to send."""
-        ending, self._last, self._held = self._tap.close(clean=clean)
-        status = self._answer.status if self._answer else 0
-        if status >= 400 or ending is Ending.FAILED:
+    def _settled(self, call: ProviderCall) -> None:
+        if call.ending is Ending.FAILED:
             self._status = Status.PROVIDER_ERROR
-        elif ending is Ending.TRUNCATED:
+        elif call.ending is Ending.TRUNCATED:
             self._failed(Status.PROVIDER_TRUNCATED, ProviderTruncated("The provider's answer stopped before its end."))
 
     # ---- what can go wrong
@@ -272,8 +193,9 @@ class _Completion:
         self._error = error
 
     def _interrupted(self, cause: Cause) -> None:
-        if cause is Cause.AFTER_TERMINAL:
-            self._settle(clean=False)
+        if cause is Cause.AFTER_TERMINAL and self._call is not None:
+            self._call.settle(clean=False)
+            self._settled(self._call)
         elif cause is Cause.CLIENT_GONE:
             self._gone = True
         elif cause is Cause.SHUTDOWN:
@@ -282,16 +204,16 @@ class _Completion:
         else:
             self._failed(Status.PROVIDER_TIMEOUT, ProviderTimeout(_TIMED_OUT[cause]))
 
-    def _abandon(self, route: Route) -> None:
+    def _abandon(self) -> None:
         """Somebody cancelled the call from outside: say so in the log, without a wait."""
         self._failed(Status.TAILRACE_ERROR, CallError(Code.DRAINING, "The call was cancelled.", status=503))
-        self._entry.end(self._end(route), self._spool.rest())
+        self._log_end(self._end())
 
     # ---- after the provider
 
-    async def _close(self, route: Route | None) -> None:
-        end = self._end(route)
-        durable = self._entry.end(end, self._spool.rest())
+    async def _close(self) -> None:
+        end = self._end()
+        durable = self._log_end(end)
         try:
             if durable.done():  # with `process`, it always is
                 durable.result()
@@ -306,33 +228,47 @@ class _Completion:
             await self._unkept(error)
         else:
             await self._deliver()
-        metrics.completed(Endpoint.CHAT, end)
+        metrics.completed(self._asked.wire.endpoint, end)
 
-    def _end(self, route: Route | None) -> End:
-        now = self._time()
+    def _log_end(self, end: End) -> asyncio.Future[None]:
+        rest = self._course.spool.rest()
+        return self._entry.end(end, b"" if self._asked.told.omits_answer else rest)
+
+    def _end(self) -> End:
+        course, arrival, call = self._course, self._asked.arrival, self._call
+        now = course.time()
         if self._gone and self._status is Status.OK:
             self._status = Status.CLIENT_CLOSED
-        answer, error = self._answer, self._error.code if self._error else None
-        duration_us = _us(now - self._asked.begun)
-        last = None
-        if route is not None:
-            last = Attempt(
-                n=1, at_us=self._asked.at_us, provider=route.provider, model=route.model, outcome=self._status,
-                http_status=answer.status if answer else None, error=error, duration_us=duration_us,
-            )  # fmt: skip
+        duration_us = _us(now - arrival.begun)
+        headers = call.headers if call else []
         return End(
-            at_us=self._asked.at_us + duration_us,
+            at_us=arrival.at_us + duration_us,
             status=self._status,
-            last=last,
+            last=self._last_attempt(now),
             http_status=self._http_status(),
-            error=error,
-            content_type=header_text(answer.headers, b"content-type") if answer else None,
-            content_encoding=header_text(answer.headers, b"content-encoding") if answer else None,
-            provider_request_id=header_text(answer.headers, b"x-request-id") if answer else None,
-            answer_bytes=self._spool.total,
-            first_byte_us=_us(self._first_byte - self._asked.begun) if self._first_byte is not None else None,
+            error=self._error.code if self._error else None,
+            content_type=header_text(headers, b"content-type"),
+            content_encoding=header_text(headers, b"content-encoding"),
+            provider_request_id=header_text(headers, b"x-request-id") or header_text(headers, b"request-id"),
+            answer_bytes=course.spool.total,
+            first_byte_us=_us(course.first_byte - arrival.begun) if course.first_byte is not None else None,
             duration_us=duration_us,
-            overhead_us=_us(max(0.0, now - self._asked.begun - self._waited)),
+            overhead_us=_us(max(0.0, now - arrival.begun - course.waited)),
+        )
+
+    def _last_attempt(self, now: float) -> Attempt | None:
+        call, arrival = self._call, self._asked.arrival
+        if call is None:
+            return None
+        return Attempt(
+            n=1,
+            at_us=arrival.at_us + _us(call.begun - arrival.begun),
+            provider=call.route.provider,
+            model=call.route.model,
+            outcome=self._status,
+            http_status=call.status,
+            error=self._error.code if self._error else None,
+            duration_us=_us(now - call.begun),
         )
 
     def _http_status(self) -> int | None:
@@ -351,11 +287,12 @@ class _Completion:
     async def _deliver(self) -> None:
         if self._gone:
             return
+        last, held = (self._call.last, self._call.held) if self._call else (b"", b"")
         if self._error is None:
-            await self._reply.finish(self._last + self._held)
+            await self._reply.finish(last + held)
             return
-        if self._last and self._reply.started:
-            await self._reply.release(self._last)
+        if last and self._reply.started:
+            await self._reply.release(last)
         await self._reply.fail(self._error)
 
 
@@ -373,12 +310,6 @@ def _status_of(error: CallError) -> Status:
 
 def _us(seconds: float) -> int:
     return int(seconds * 1_000_000)
-
-
-def _too_large(limit: int) -> ProviderFailed:
-    return ProviderFailed(
-        Code.PROVIDER_TOO_LARGE, f"The provider's answer is larger than {limit} bytes (max_answer_bytes)."
-    )
 
 
 def _absorb_cancellation() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tailrace import metrics
@@ -16,15 +16,20 @@ from tailrace.relay.guard import Cause, Guard
 from tailrace.relay.outbound import Header
 from tailrace.settings import Settings
 from tailrace.upstream.client import Upstream
+from tailrace.wire.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A provider as the relay uses it. `credential` None passes the caller's own key on."""
+    """A provider as the relay uses it. `prefix` and `query` belong to each call's path; `{model}` is filled in."""
 
     upstream: Upstream
+    dialect: Dialect
+    prefix: str
+    query: bytes
     headers: tuple[Header, ...]
-    credential: bytes | None
+    credential: Header | None  # the settings' own
+    name_credential: Callable[[bytes], Header]  # the header for a key that the caller brought
     takes_callers_key: bool
     stream_usage: bool
     max_answer_bytes: int

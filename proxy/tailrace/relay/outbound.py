@@ -7,12 +7,19 @@ travels by accident.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from tailrace.wire.dialect import Dialect
+
 Header = tuple[bytes, bytes]
 
 _TO_PROVIDER: Final = frozenset(
     {b"accept", b"content-type", b"user-agent", b"idempotency-key", b"x-client-request-id", b"http-referer", b"x-title"}
 )
-_TO_PROVIDER_PREFIXES: Final = (b"openai-", b"x-stainless-")
+_TO_PROVIDER_PREFIXES: Final = {
+    "openai": (b"openai-", b"x-stainless-"),
+    "anthropic": (b"anthropic-", b"x-stainless-"),
+    "gemini": (),
+}
+_CREDENTIALS: Final = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
 _TO_CLIENT: Final = frozenset(
     {
         b"content-type",
@@ -28,22 +35,38 @@ _TO_CLIENT_PREFIXES: Final = (b"openai-", b"x-ratelimit-", b"anthropic-")
 
 
 def provider_headers(
-    received: Iterable[Header], configured: Sequence[Header], credential: bytes | None
+    received: Iterable[Header] | None, dialect: Dialect, configured: Sequence[Header], credential: Header | None
 ) -> tuple[Header, ...]:
     """The request headers of a provider call: what may travel, then the settings' own, then the credential.
 
-    Answers are asked for uncompressed, so that a stream's terminal event can be recognised as it passes.
+    `received` None: the request was translated, so what the client said of it holds no more. Answers are asked for
+    uncompressed, so that a stream's terminal event can be recognised as it passes.
     """
-    kept = [
-        (name, value)
-        for name, value in received
-        if name in _TO_PROVIDER or name.startswith(_TO_PROVIDER_PREFIXES)
-    ]  # fmt: skip
+    if received is None:
+        kept: list[Header] = [(b"content-type", b"application/json")]
+    else:
+        prefixes = _TO_PROVIDER_PREFIXES[dialect.name]
+        kept = [
+            (name, value)
+            for name, value in received
+            if name in _TO_PROVIDER or name.startswith(prefixes)
+        ]  # fmt: skip
     kept.append((b"accept-encoding", b"identity"))
+    for own in dialect.headers:
+        if header(kept, own[0]) is None:
+            kept.append(own)
     kept.extend(configured)
     if credential is not None:
-        kept.append((b"authorization", credential))
+        kept.append(credential)
     return tuple(kept)
+
+
+def caller_credential(headers: Iterable[Header]) -> Header | None:
+    """The header in which a caller brought a key, as OpenAI's, Anthropic's, Azure's or Google's clients do."""
+    for name, value in headers:
+        if name in _CREDENTIALS:
+            return name, value
+    return None
 
 
 def client_headers(answered: Iterable[Header], completion_id: bytes) -> list[Header]:

@@ -18,11 +18,11 @@ class Reply:
     `shape` is how this client's dialect tells of errors.
     """
 
-    __slots__ = ("_headers", "_send", "_shape", "_status", "_tail", "id", "is_stream", "started")
+    __slots__ = ("_headers", "_send", "_status", "_tail", "id", "is_stream", "shape", "started")
 
     def __init__(self, send: Send, completion_id: bytes, shape: ErrorShape = OPENAI) -> None:
         self._send = send
-        self._shape = shape
+        self.shape = shape
         self.id = completion_id
         self._status = 0
         self._headers: list[Header] = []
@@ -64,12 +64,12 @@ class Reply:
         A stream that stopped inside an event is cut too: an event of ours would continue its line.
         """
         if not self.started:
-            answer = error_answer(error, self._shape)
+            answer = error_answer(error, self.shape)
             self._status = answer.status
             self._headers = [*answer.headers, (b"x-tailrace-id", self.id), (b"x-request-id", self.id)]
             await self.finish(answer.body)
         elif self.is_stream and self._tail.endswith(_EVENT_ENDS):
-            await self.finish(self._shape.event(error))
+            await self.finish(self.shape.event(error))
 
     async def _start(self) -> None:
         self.started = True

@@ -13,8 +13,10 @@ from typing import Final, Protocol
 
 import orjson
 
-from tailrace.errors import Code, error_body
-from tailrace.wire.scan import StreamScan
+from tailrace.errors import Code, ErrorShape, ProviderFailed
+from tailrace.records import Json
+from tailrace.wire.dialect import StreamTranslator
+from tailrace.wire.endpoint import Scan
 
 ERROR_BODY_LIMIT: Final = 64 * 2**10
 _UNREADABLE_DETAIL: Final = 300
@@ -50,12 +52,12 @@ class Tap(Protocol):
 
 
 class StreamTap:
-    """An SSE stream."""
+    """An SSE stream in the client's own dialect."""
 
     __slots__ = ("_scan",)
 
-    def __init__(self, *, drop_usage: bool) -> None:
-        self._scan = StreamScan(drop_usage=drop_usage)
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
 
     @property
     def events(self) -> int:
@@ -73,6 +75,52 @@ class StreamTap:
         if self._scan.failed:
             return Ending.FAILED, rest, self._scan.held
         return (Ending.WHOLE if self._scan.terminal else Ending.TRUNCATED), rest, self._scan.held
+
+
+class TranslatedStreamTap(StreamTap):
+    """An SSE stream of another dialect."""
+
+    __slots__ = ("_translator",)
+
+    def __init__(self, translator: StreamTranslator, scan: Scan) -> None:
+        super().__init__(scan)
+        self._translator = translator
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._scan.feed(self._translator.feed(chunk))
+
+    def close(self, *, clean: bool) -> tuple[Ending, bytes, bytes]:
+        last = self._scan.feed(self._translator.finish())
+        ending, rest, held = super().close(clean=clean)
+        return ending, last + rest, held
+
+
+class TranslatedBodyTap:
+    """A JSON body of another dialect: translated when it is whole."""
+
+    __slots__ = ("_body", "_translate", "at_end", "events")
+
+    def __init__(self, translate: Callable[[Json], Json]) -> None:
+        self._body = bytearray()
+        self._translate = translate
+        self.events = 0
+        self.at_end = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        self.events += 1
+        self._body += chunk
+        return b""
+
+    def close(self, *, clean: bool) -> tuple[Ending, bytes, bytes]:
+        """As `Tap.close`. Raises ProviderFailed where the body is no JSON."""
+        if not clean:
+            return Ending.TRUNCATED, b"", b""
+        try:
+            answer = orjson.loads(self._body)
+        except orjson.JSONDecodeError as exc:
+            message = "The provider's answer is no JSON, so it cannot be translated."
+            raise ProviderFailed(Code.PROVIDER_PROTOCOL, message) from exc
+        return Ending.WHOLE, b"", orjson.dumps(self._translate(answer))
 
 
 class BodyTap:
@@ -97,11 +145,13 @@ class BodyTap:
 class ErrorTap:
     """The body of an error answer."""
 
-    __slots__ = ("_body", "_status", "at_end", "events")
+    __slots__ = ("_body", "_shape", "_status", "_translate", "at_end", "events")
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, shape: ErrorShape, translate: Callable[[bytes, int], bytes] | None = None) -> None:
         self._body = bytearray()
         self._status = status
+        self._shape = shape
+        self._translate = translate
         self.events = 0
         self.at_end = False
 
@@ -113,11 +163,19 @@ class ErrorTap:
         return b""
 
     def close(self, *, clean: bool) -> tuple[Ending, bytes, bytes]:  # noqa: ARG002 - a cut body is no JSON, which says it
-        return Ending.WHOLE, b"", readable_error(bytes(self._body), self._status)
+        body = bytes(self._body)
+        if self._translate is not None and len(body) <= ERROR_BODY_LIMIT:
+            return Ending.WHOLE, b"", self._translate(body, self._status)
+        return Ending.WHOLE, b"", readable_error(body, self._status, self._shape)
+
+    @property
+    def beginning(self) -> str:
+        """The beginning of the body, for the attempt's row."""
+        return bytes(self._body[:_UNREADABLE_DETAIL]).decode("utf-8", "replace")
 
 
-def readable_error(body: bytes, status: int) -> bytes:
-    """`body` where it is a JSON object, else an error in OpenAI's shape that quotes the beginning of it."""
+def readable_error(body: bytes, status: int, shape: ErrorShape) -> bytes:
+    """`body` where it is a JSON object, else an error in the client's shape that quotes the beginning of it."""
     if len(body) <= ERROR_BODY_LIMIT:
         try:
             if isinstance(orjson.loads(body), dict):
@@ -127,7 +185,7 @@ def readable_error(body: bytes, status: int) -> bytes:
     quoted = body[:_UNREADABLE_DETAIL].decode("utf-8", "replace").strip()
     detail = f" It began: {quoted}" if quoted else " Its body was empty."
     message = f"The provider answered {status} with a body that is no JSON object.{detail}"
-    return error_body(Code.PROVIDER_STATUS, message)
+    return shape.body(Code.PROVIDER_STATUS, message, status)
 
 
 class Spool:

@@ -50,8 +50,8 @@ class Translation(Protocol):
     def error(self, body: bytes, status: int) -> bytes:
         """A provider's error body in the client's shape; a JSON object in any case."""
 
-    def stream(self, now_s: int) -> StreamTranslator:
-        """A new translator for one stream."""
+    def stream(self, asked: dict[str, Any], now_s: int) -> StreamTranslator:
+        """A new translator for the stream that answers the request `asked`."""
 
 
 @dataclass(frozen=True, slots=True)

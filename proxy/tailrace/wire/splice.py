@@ -62,6 +62,11 @@ def ask_for_usage(body: bytes, parsed: dict[str, Any]) -> bytes:
     return body[:begin] + edit + body[end:]
 
 
+def remove_fields(body: bytes, parsed: dict[str, Any], names: frozenset[str]) -> bytes:
+    """`body` without the top-level fields `names`."""
+    return orjson.dumps({name: value for name, value in parsed.items() if name not in names}) if names else body
+
+
 def _prove(body: bytes, key: str, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
     """The match of `pattern` whose group 1 is the single top-level `key`; None where none is, within the bounds."""
     tries = max(2, min(_MAX_TRIES, _MAX_PARSED_BYTES // len(body)))

@@ -29,7 +29,7 @@ _SESSION_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a client told. `omit_request`, `omit_answer`: it asked that the body not be logged."""
+    """What a client told. `omits`: which body it asked not to be logged, `request`, `answer` or `both`."""
 
     session: str | None = None
     user: str | None = None
@@ -37,8 +37,17 @@ class Told:
     step: int | None = None
     trace: str | None = None
     external_id: str | None = None  # the caller's own id of this call
-    omit_request: bool = False
-    omit_answer: bool = False
+    omits: str | None = None
+
+    @property
+    def omits_request(self) -> bool:
+        """The request's body is not to be logged."""
+        return self.omits in ("request", "both")
+
+    @property
+    def omits_answer(self) -> bool:
+        """The answer's body is not to be logged."""
+        return self.omits in ("answer", "both")
 
 
 def read_told(headers: Iterable[tuple[bytes, bytes]], parsed: dict[str, Any]) -> Told:

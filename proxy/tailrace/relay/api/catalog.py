@@ -14,10 +14,11 @@ from litestar.handlers import ASGIRouteHandler
 
 from tailrace.errors import CallError, Code, ProviderFailed, Refused
 from tailrace.relay.live import Connection, Live, Relay
-from tailrace.relay.outbound import Header, client_headers, header, provider_headers
+from tailrace.relay.outbound import Header, caller_credential, client_headers
+from tailrace.relay.outgoing import pass_through
 from tailrace.relay.reply import Reply
 from tailrace.settings import SIMULATED, Timeouts
-from tailrace.upstream.client import Answer, Outgoing
+from tailrace.upstream.client import Answer
 
 _LIMIT: Final = 8 * 2**20
 _TIMEOUTS: Final = Timeouts(connect_s=5, first_byte_s=10, idle_s=10, ping_idle_s=10, total_s=10)
@@ -83,8 +84,7 @@ async def _list(connection: Connection, headers: list[Header]) -> list[object]:
 
 
 async def _fetch(connection: Connection, headers: list[Header]) -> tuple[Answer, bytes]:
-    credential = header(headers, b"authorization") if connection.takes_callers_key else connection.credential
-    outgoing = Outgoing("GET", "/models", b"", provider_headers(headers, connection.headers, credential), b"")
+    outgoing = pass_through("GET", "/models", b"", headers, b"", connection)
     answer = await connection.upstream.call(outgoing, _TIMEOUTS)
     body = bytearray()
     try:
@@ -98,7 +98,7 @@ async def _fetch(connection: Connection, headers: list[Header]) -> tuple[Answer,
 
 
 def _lacks_key(connection: Connection, headers: list[Header]) -> bool:
-    return connection.takes_callers_key and header(headers, b"authorization") is None
+    return connection.takes_callers_key and caller_credential(headers) is None
 
 
 def _entry(model: str, owner: str) -> object:

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: plain ASGI inside Litestar, since a request/response handler adds 60 µs a call."""
+"""The parsed endpoints: plain ASGI inside Litestar, since a request/response handler adds 60 µs a call."""
 
 from typing import Any
 
@@ -9,20 +9,25 @@ from tailrace.errors import Code, Refused
 from tailrace.relay.completion import complete
 from tailrace.relay.live import Relay
 from tailrace.relay.reply import Reply
+from tailrace.wire.endpoint import EndpointWire
+from tailrace.wire.endpoints import ENDPOINTS
 
 
-def completions_route(relay: Relay) -> ASGIRouteHandler:
-    """The route, bound to the process's state."""
+def completion_routes(relay: Relay) -> list[ASGIRouteHandler]:
+    """A route for each parsed endpoint, bound to the process's state."""
+    return [_route(relay, wire) for wire in ENDPOINTS.values()]
 
-    @asgi("/v1/chat/completions", copy_scope=False)
-    async def chat_completions(scope: Any, receive: Any, send: Any) -> None:
+
+def _route(relay: Relay, wire: EndpointWire) -> ASGIRouteHandler:
+    @asgi(f"/v1{wire.path}", copy_scope=False)
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] == "POST":
-            await complete(relay, scope, receive, send)
+            await complete(relay, wire, scope, receive, send)
         else:
-            message = f"/v1/chat/completions takes POST, not {scope['method']}."
+            message = f"/v1{wire.path} takes POST, not {scope['method']}."
             await Reply(send, b"").fail(Refused(Code.METHOD_NOT_ALLOWED, message, status=405))
 
-    return chat_completions
+    return endpoint
 
 
 def unknown_route() -> ASGIRouteHandler:

@@ -1,0 +1,101 @@
+"""A client's request → the call of one provider: path, query, headers and body in the provider's dialect. Pure.
+
+A provider that speaks the endpoint itself gets the client's own bytes, but for the model's name, the wish for usage and
+fields that are other tools' business. Any other gets a translation, or the call is refused with the field that cannot
+be carried.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from tailrace.errors import Code, Refused
+from tailrace.relay.accept import Accepted
+from tailrace.relay.live import Connection
+from tailrace.relay.outbound import Header, caller_credential, provider_headers
+from tailrace.upstream.client import Outgoing, Upload
+from tailrace.wire.dialect import Translation
+from tailrace.wire.splice import ask_for_usage, remove_fields, replace_model
+from tailrace.wire.told import PRIVATE_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that can be sent, and how its answer is to be read."""
+
+    outgoing: Outgoing
+    translation: Translation | None
+    drop_usage: bool  # only we asked for the usage chunk
+
+
+def prepare(asked: Accepted, connection: Connection, model: str) -> Prepared:
+    """The call of `connection` for its `model`.
+
+    Raises:
+        Refused: the request cannot be said in the provider's dialect, or its body cannot be edited safely.
+    """
+    dialect, wire = connection.dialect, asked.wire
+    path = dialect.native.get(wire.endpoint)
+    if path is not None:
+        return _native(asked, connection, model, path)
+    translation = dialect.translations.get(wire.endpoint)
+    if translation is None:
+        message = f"The provider {connection.upstream.name} speaks {dialect.name}, which has no /v1{wire.path}."
+        raise Refused(Code.CANNOT_TRANSLATE, message, status=400)
+    told = translation.request(asked.request.parsed, model)
+    headers = _headers(None, asked.headers, connection)
+    query = join_query(told.query, connection.query)
+    outgoing = Outgoing("POST", prefixed(connection, model, told.path), query, headers, told.body)
+    return Prepared(outgoing, translation, drop_usage=False)
+
+
+def pass_through(
+    method: str, path: str, query: bytes, headers: list[Header], body: bytes | Upload, connection: Connection
+) -> Outgoing:
+    """A call of any other path, as the client made it."""
+    kept = _headers(headers, headers, connection)
+    return Outgoing(method, prefixed(connection, "", path), join_query(query, connection.query), kept, body)
+
+
+def _native(asked: Accepted, connection: Connection, model: str, path: str) -> Prepared:
+    request = asked.request
+    body = asked.body
+    if model != request.model:
+        body = replace_model(body, request.parsed, model)
+    if not PRIVATE_FIELDS.isdisjoint(request.parsed):
+        body = remove_fields(body, request.parsed, PRIVATE_FIELDS)
+    asks_usage = request.usage_open and connection.stream_usage
+    edited = ask_for_usage(body, request.parsed) if asks_usage else body
+    headers = _headers(asked.headers, asked.headers, connection)
+    outgoing = Outgoing(
+        "POST", prefixed(connection, model, path), join_query(asked.query, connection.query), headers, edited
+    )
+    return Prepared(outgoing, None, drop_usage=edited is not body)
+
+
+def prefixed(connection: Connection, model: str, path: str) -> str:
+    """`path` behind the provider's base URL, where the model may be a part of it (Azure's deployments)."""
+    if not connection.prefix:
+        return path
+    return connection.prefix.replace("{model}", quote(model, safe="")) + path
+
+
+def join_query(asked: bytes, configured: bytes) -> bytes:
+    """The client's query and the settings' own."""
+    return asked + b"&" + configured if asked and configured else asked or configured
+
+
+def _headers(received: list[Header] | None, brought: list[Header], connection: Connection) -> tuple[Header, ...]:
+    credential = _credential(brought, connection, translated=received is None)
+    return provider_headers(received, connection.dialect, connection.headers, credential)
+
+
+def _credential(headers: list[Header], connection: Connection, *, translated: bool) -> Header | None:
+    """The header with the key: the settings' own, or the caller's as it came; said anew for another dialect."""
+    if not connection.takes_callers_key:
+        return connection.credential
+    brought = caller_credential(headers)
+    if brought is None or not translated:
+        return brought
+    name, value = brought
+    key = value[len(b"Bearer ") :] if name == b"authorization" and value[:7].lower() == b"bearer " else value
+    return connection.name_credential(key)

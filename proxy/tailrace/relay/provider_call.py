@@ -1,0 +1,192 @@
+"""One call of a provider for a completion: sent, its head judged, its bytes handed on as they come.
+
+    open ─▶ head ─┬─ an error that is not for the client ─▶ drop      (another attempt follows)
+                  └─ pass_on ─▶ settle
+
+Nothing of the answer reaches the client before `pass_on`; after it there is no other attempt.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tailrace.errors import CallError, Code, ErrorShape, ProviderFailed, ProviderTruncated
+from tailrace.relay.accept import Accepted
+from tailrace.relay.guard import Guard, Phase
+from tailrace.relay.live import Connection
+from tailrace.relay.outbound import Header, client_headers, header
+from tailrace.relay.outgoing import prepare
+from tailrace.relay.reply import Reply, is_event_stream
+from tailrace.relay.routing import Route
+from tailrace.relay.tap import (
+    BodyTap,
+    Ending,
+    ErrorTap,
+    Spool,
+    StreamTap,
+    Tap,
+    TranslatedBodyTap,
+    TranslatedStreamTap,
+)
+from tailrace.upstream.client import Answer
+from tailrace.wire.dialect import Translation
+
+_JSON: Final = (b"content-type", b"application/json")
+_EVENTS: Final = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+@dataclass(slots=True)
+class Course:
+    """What all attempts of a completion share: how far the answer has come, and how long others were waited for."""
+
+    spool: Spool
+    time: Callable[[], float]
+    shape: ErrorShape
+    first_byte: float | None = None
+    waited: float = 0.0  # seconds
+
+
+class ProviderCall:
+    """One attempt. `answer` is there after `open`; `last` and `held` after `settle`: bytes that the client is owed."""
+
+    def __init__(self, asked: Accepted, connection: Connection, route: Route, course: Course) -> None:
+        self.route = route
+        self.begun = course.time()
+        self.answer: Answer | None = None
+        self.ending = Ending.TRUNCATED
+        self.last = b""  # may go out before END is durable
+        self.held = b""  # waits for END
+        self._asked = asked
+        self._connection = connection
+        self._course = course
+        self._translation: Translation | None = None
+        self._drop_usage = False
+        self._tap: Tap = BodyTap()
+
+    @property
+    def status(self) -> int | None:
+        """The status of the provider's answer."""
+        return self.answer.status if self.answer else None
+
+    @property
+    def headers(self) -> list[Header]:
+        """The headers of the provider's answer."""
+        return self.answer.headers if self.answer else []
+
+    async def open(self) -> None:
+        """Sends the request; returns when the answer's head is there. Raises CallError."""
+        course = self._course
+        prepared = prepare(self._asked, self._connection, self.route.model)
+        self._translation = prepared.translation
+        self._drop_usage = prepared.drop_usage
+        before = course.time()
+        try:
+            self.answer = await self._connection.upstream.call(prepared.outgoing, self.route.timeouts)
+        finally:
+            course.waited += course.time() - before
+
+    async def drop(self) -> str:
+        """Takes an error answer that the client is not shown; gives the beginning of its body."""
+        assert self.answer is not None
+        tap = ErrorTap(self.answer.status, self._course.shape)
+        before = self._course.time()
+        try:
+            async for chunk in self.answer:
+                tap.feed(chunk)
+                if tap.at_end:
+                    break
+        except CallError:
+            pass  # it was an error without its body, too
+        finally:
+            self.answer.close()
+            self._course.waited += self._course.time() - before
+        return tap.beginning
+
+    async def pass_on(self, guard: Guard, reply: Reply) -> None:
+        """The answer's head and bytes, to the client and to the log as they come. Raises CallError."""
+        assert self.answer is not None
+        try:
+            await self._head(self.answer, reply)
+            guard.waiting(Phase.EVENTS)
+            clean = await self._bytes(self.answer, guard, reply)
+        finally:
+            self.answer.close()
+        self.settle(clean=clean)
+
+    def settle(self, *, clean: bool) -> None:
+        """The provider's answer is over: how, and which bytes are left to send. Raises ProviderFailed."""
+        self.ending, self.last, self.held = self._tap.close(clean=clean)
+        if self.status is not None and self.status >= 400:
+            self.ending = Ending.FAILED
+
+    async def _head(self, answer: Answer, reply: Reply) -> None:
+        content_type = header(answer.headers, b"content-type")
+        plain = header(answer.headers, b"content-encoding") in (None, b"identity")
+        is_stream = answer.status < 400 and is_event_stream(content_type)
+        headers = client_headers(answer.headers, reply.id)
+        headers.append((b"x-tailrace-target", f"{self.route.provider}/{self.route.model}".encode("ascii", "replace")))
+        headers.append((b"server-timing", self._timing()))
+        if self._translation is not None:
+            self._tap = self._translating(answer.status, self._translation, is_stream=is_stream, plain=plain)
+            headers = [_EVENTS if is_stream else _JSON, *(h for h in headers if h[0] != b"content-type")]
+        elif answer.status >= 400 and plain:
+            self._tap = ErrorTap(answer.status, self._course.shape)
+            headers = [_JSON, *(h for h in headers if h[0] != b"content-type")]
+        elif is_stream and plain and self._asked.wire.scan is not None:
+            self._tap = StreamTap(self._asked.wire.scan(self._drop_usage))
+        await reply.head(answer.status, headers, is_stream=is_stream)
+
+    def _translating(self, status: int, translation: Translation, *, is_stream: bool, plain: bool) -> Tap:
+        if not plain:
+            message = "The provider compressed its answer, which was asked for as it is."
+            raise ProviderFailed(Code.PROVIDER_PROTOCOL, message)
+        if status >= 400:
+            return ErrorTap(status, self._course.shape, translation.error)
+        now_s = self._asked.arrival.at_us // 1_000_000
+        if is_stream and self._asked.wire.scan is not None:
+            return TranslatedStreamTap(
+                translation.stream(self._asked.request.parsed, now_s), self._asked.wire.scan(False)
+            )
+        return TranslatedBodyTap(lambda answer: translation.answer(answer, now_s))
+
+    async def _bytes(self, answer: Answer, guard: Guard, reply: Reply) -> bool:
+        """Hands each chunk on as it comes; True where the transport ended in order."""
+        tap, course, time = self._tap, self._course, self._course.time
+        spool, limit = course.spool, self._connection.max_answer_bytes
+        events = 0
+        waiting_since = time()
+        try:
+            async for chunk in answer:
+                now = time()
+                course.waited += now - waiting_since
+                if course.first_byte is None:
+                    course.first_byte = now
+                guard.raw_at = now
+                spool.add(chunk, now)
+                if spool.total > limit:
+                    raise _too_large(limit)
+                released = tap.feed(chunk)
+                if tap.events != events:
+                    events = tap.events
+                    guard.event_at = now
+                if released and not guard.gone:
+                    guard.phase = Phase.CLIENT
+                    await reply.release(released)
+                    guard.waiting(Phase.EVENTS)
+                if tap.at_end:
+                    guard.waiting(Phase.TAIL)
+                waiting_since = now
+        except ProviderTruncated:
+            return False
+        return True
+
+    def _timing(self) -> bytes:
+        """`Server-Timing` (W3C): what the provider took to its head, and what we took beside it, in milliseconds."""
+        course = self._course
+        total = course.time() - self._asked.arrival.begun
+        return b"provider;dur=%.1f, tailrace;dur=%.1f" % (course.waited * 1e3, max(0.0, total - course.waited) * 1e3)
+
+
+def _too_large(limit: int) -> ProviderFailed:
+    message = f"The provider's answer is larger than {limit} bytes (max_answer_bytes)."
+    return ProviderFailed(Code.PROVIDER_TOO_LARGE, message)
