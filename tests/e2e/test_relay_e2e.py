@@ -255,9 +255,10 @@ def test_too_large_is_refused_before_it_is_read(running: Proxy) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/v1/chat/completions", 405, "caller_method_not_allowed"),
         ("POST", "/v1/models", 405, "caller_method_not_allowed"),
-        ("GET", "/v1/nothing", 404, "caller_unknown_path"),
+        ("GET", "/v2/nothing", 404, "caller_unknown_path"),
+        ("GET", "/v1/feedback", 405, "caller_method_not_allowed"),
+        ("GET", "/v1/%2e%2e/healthz", 400, "caller_invalid_request"),
         ("GET", "/", 404, "caller_unknown_path"),
         ("GET", "/v1/models?provider=none", 404, "caller_unknown_model"),
     ],

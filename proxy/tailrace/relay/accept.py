@@ -1,34 +1,26 @@
-"""A request, read whole and checked: from here on it has an id, a place in the log, and an answer owed."""
+"""A completion's request, read whole and checked: from here on it has a place in the log, and an answer owed."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from tailrace.ids import uuid7
-from tailrace.records import Origin
+from tailrace.records import Endpoint, Origin
+from tailrace.relay.asked import Arrival, Prepared
 from tailrace.relay.body import read_body
 from tailrace.relay.guard import Receive
-from tailrace.relay.live import Live, Relay
+from tailrace.relay.live import Connection, Live, Relay
 from tailrace.relay.outbound import Header
+from tailrace.relay.outgoing import prepare
+from tailrace.relay.routing import Route, choose_route, sticky_key
+from tailrace.settings import Settings
 from tailrace.wire.endpoint import EndpointWire
 from tailrace.wire.request import Request, read_request
 from tailrace.wire.told import Told, read_told
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """When a request came, and what it is called from then on."""
-
-    id: UUID
-    at_us: int  # on the journal's clock
-    begun: float  # on the event loop's
-
-
-@dataclass(frozen=True, slots=True)
 class Accepted:
-    """A request that was read whole and can be routed. `source` is the completion that it copies, if any."""
+    """As `Asked`, of a parsed endpoint."""
 
     arrival: Arrival
     wire: EndpointWire
@@ -40,11 +32,32 @@ class Accepted:
     origin: Origin = Origin.APP
     source: str | None = None
 
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.wire.endpoint
 
-def arrive(relay: Relay) -> Arrival:
-    """A request has come."""
-    stamp = relay.clock.stamp()
-    return Arrival(uuid7(stamp // 1_000_000, os.urandom(10)), stamp // 1000, relay.loop.time())
+    @property
+    def model(self) -> str:
+        return self.request.model
+
+    @property
+    def stream(self) -> bool:
+        return self.request.stream
+
+    @property
+    def step(self) -> int:
+        return self.told.step or self.request.step
+
+    @property
+    def logged(self) -> bytes:
+        return b"" if self.told.omits_request else self.body
+
+    def choose(self, settings: Settings, caller: str | None) -> Route:
+        sticky = sticky_key(self.told.session, caller, self.told.user, self.request.first_user)
+        return choose_route(settings, self.request.model, sticky)
+
+    def prepare(self, connection: Connection, model: str) -> Prepared:
+        return prepare(self, connection, model)
 
 
 async def accept(

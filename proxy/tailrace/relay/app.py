@@ -26,7 +26,8 @@ from tailrace.errors import SettingsError
 from tailrace.journal.journal import Journal
 from tailrace.logging import configure
 from tailrace.relay.api.catalog import catalog_route
-from tailrace.relay.api.completions import completion_routes, unknown_route
+from tailrace.relay.api.completions import completion_routes, other_routes
+from tailrace.relay.api.feedback import feedback_route
 from tailrace.relay.api.ops import ops_routes
 from tailrace.relay.callers import Callers
 from tailrace.relay.connections import open_live
@@ -55,7 +56,13 @@ log = structlog.get_logger("tailrace.relay")
 def build_app(relay: Relay) -> Litestar:
     """The HTTP application over one process's state."""
     return Litestar(
-        route_handlers=[*completion_routes(relay), catalog_route(relay), *ops_routes(relay), unknown_route()],
+        route_handlers=[
+            *completion_routes(relay),
+            catalog_route(relay),
+            feedback_route(relay),
+            *ops_routes(relay),
+            other_routes(relay),
+        ],
         openapi_config=None,
         logging_config=None,
         debug=False,

@@ -26,24 +26,25 @@ async def read_body(receive: Receive, headers: Sequence[Header], *, limit: int, 
         raise Refused(Code.UNSUPPORTED_ENCODING, refusal, status=415)
     declared = header(headers, b"content-length")
     if declared is not None and int(declared) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     pieces: list[bytes] = []
     size = 0
     more = True
     while more:
-        message = await _next(receive, pause_s)
+        message = await next_message(receive, pause_s)
         if message["type"] == "http.disconnect":
             raise ClientLeft
         piece = message.get("body", b"")
         size += len(piece)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         pieces.append(piece)
         more = message.get("more_body", False)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _next(receive: Receive, pause_s: float) -> dict[str, Any]:
+async def next_message(receive: Receive, pause_s: float) -> dict[str, Any]:
+    """ASGI's next message, within `pause_s` seconds. Raises Refused: 408."""
     message: dict[str, Any] | None = at_hand(receive)
     if message is not None:  # almost always: the server had the body before it called us
         return message
@@ -56,6 +57,7 @@ async def _next(receive: Receive, pause_s: float) -> dict[str, Any]:
     return message
 
 
-def _too_large(limit: int) -> Refused:
+def too_large(limit: int) -> Refused:
+    """413."""
     message = f"The request body is larger than {limit} bytes (server.max_request_bytes)."
     return Refused(Code.BODY_TOO_LARGE, message, status=413)

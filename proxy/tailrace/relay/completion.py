@@ -24,16 +24,18 @@ from tailrace.errors import (
     Refused,
 )
 from tailrace.records import DEFAULT_PROJECT, Attempt, End, Endpoint, Start, Status
-from tailrace.relay.accept import Accepted, accept, arrive
+from tailrace.relay.accept import accept
+from tailrace.relay.asked import Asked, arrive
 from tailrace.relay.body import ClientLeft
 from tailrace.relay.entry import Entry, Unlogged
-from tailrace.relay.guard import Cause, Guard, Receive
+from tailrace.relay.guard import Cause, Guard, Phase, Receive
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.outbound import header_text
 from tailrace.relay.provider_call import Course, ProviderCall
 from tailrace.relay.reply import Reply, Send
-from tailrace.relay.routing import Route, choose_route, sticky_key
+from tailrace.relay.routing import Route
 from tailrace.relay.tap import Ending, Spool
+from tailrace.relay.upload import ClientBody
 from tailrace.wire.endpoint import EndpointWire
 
 _TIMED_OUT: Final = {
@@ -57,9 +59,16 @@ async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], r
         metrics.refused(refused.code)
         await reply.fail(refused)
         return
+    await carry_out(relay, live, accepted, receive, reply)
+
+
+async def carry_out(
+    relay: Relay, live: Live, asked: Asked, receive: Receive, reply: Reply, upload: ClientBody | None = None
+) -> None:
+    """Does what was asked. `upload` is the body that is still to come from the client."""
     relay.entered()
     try:
-        await _Completion(relay, live, accepted, receive, reply).run()
+        await _Completion(relay, live, asked, receive, reply, upload).run()
     finally:
         relay.ended()
 
@@ -67,12 +76,15 @@ async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], r
 class _Completion:
     """The state of one call. Made after its request was read, gone when its last byte was sent."""
 
-    def __init__(self, relay: Relay, live: Live, asked: Accepted, receive: Receive, reply: Reply) -> None:
+    def __init__(
+        self, relay: Relay, live: Live, asked: Asked, receive: Receive, reply: Reply, upload: ClientBody | None
+    ) -> None:
         self._relay = relay
         self._live = live
         self._asked = asked
         self._receive = receive
         self._reply = reply
+        self._upload = upload
         self._caller = relay.callers.name(asked.headers)
         self._entry: Entry = Unlogged()
         self._gone = False
@@ -87,7 +99,7 @@ class _Completion:
         """The whole way of the call. Raises only a cancellation that is not its own guard's."""
         route: Route | None = None
         try:
-            route = self._choose_route()
+            route = self._asked.choose(self._live.settings, self._caller)
         except Refused as refused:
             self._failed(Status.REFUSED, refused)
         try:
@@ -102,24 +114,17 @@ class _Completion:
 
     # ---- before the provider
 
-    def _choose_route(self) -> Route:
-        asked = self._asked
-        told = asked.told
-        sticky = sticky_key(told.session, self._caller, told.user, asked.request.first_user)
-        return choose_route(self._live.settings, asked.request.model, sticky)
-
     async def _begin(self, route: Route | None) -> None:
-        asked = self._asked
-        request, told = asked.request, asked.told
+        asked, told = self._asked, self._asked.told
         start = Start(
             at_us=asked.arrival.at_us,
             project=DEFAULT_PROJECT,
-            endpoint=asked.wire.endpoint,
+            endpoint=asked.endpoint,
             provider=route.provider if route else "",
-            model=request.model,
+            model=asked.model,
             sent_model=route.model if route else "",
-            stream=request.stream,
-            step=told.step or request.step,
+            stream=asked.stream,
+            step=asked.step,
             origin=asked.origin,
             key=self._caller,
             session=told.session,
@@ -134,7 +139,7 @@ class _Completion:
         )
         self._relay.settle_gaps()
         try:
-            entry = self._relay.journal.begin(asked.arrival.id, start, b"" if told.omits_request else asked.body)
+            entry = self._relay.journal.begin(asked.arrival.id, start, asked.logged)
             await entry.written()
         except LogUnavailable as error:
             if self._live.settings.log.on_log_failure == "refuse":
@@ -144,8 +149,12 @@ class _Completion:
             self._entry = entry
 
     def _part(self, body: bytes) -> None:
-        if not self._asked.told.omits_answer:
+        if not self._keeps_no_answer:
             self._entry.part(body)
+
+    @property
+    def _keeps_no_answer(self) -> bool:
+        return self._asked.endpoint is Endpoint.OTHER or self._asked.told.omits_answer
 
     # ---- the provider's answer
 
@@ -161,6 +170,9 @@ class _Completion:
         self._relay.calls[guard] = self._live
         try:
             with guard:
+                if self._upload is not None and not self._upload.is_taken:
+                    guard.phase = Phase.PAUSE  # the provider cannot answer what has not gone up yet
+                    self._upload.on_taken = lambda: guard.attempt(route.timeouts)
                 await self._attempt(route, guard)
                 self._gone = guard.client_is_gone()
         except asyncio.CancelledError:
@@ -228,11 +240,11 @@ class _Completion:
             await self._unkept(error)
         else:
             await self._deliver()
-        metrics.completed(self._asked.wire.endpoint, end)
+        metrics.completed(self._asked.endpoint, end)
 
     def _log_end(self, end: End) -> asyncio.Future[None]:
         rest = self._course.spool.rest()
-        return self._entry.end(end, b"" if self._asked.told.omits_answer else rest)
+        return self._entry.end(end, b"" if self._keeps_no_answer else rest)
 
     def _end(self) -> End:
         course, arrival, call = self._course, self._asked.arrival, self._call

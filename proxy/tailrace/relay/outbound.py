@@ -12,7 +12,17 @@ from tailrace.wire.dialect import Dialect
 Header = tuple[bytes, bytes]
 
 _TO_PROVIDER: Final = frozenset(
-    {b"accept", b"content-type", b"user-agent", b"idempotency-key", b"x-client-request-id", b"http-referer", b"x-title"}
+    {
+        b"accept",
+        b"content-type",
+        b"user-agent",
+        b"idempotency-key",
+        b"x-client-request-id",
+        b"http-referer",
+        b"x-title",
+        b"range",
+        b"if-none-match",
+    }
 )
 _TO_PROVIDER_PREFIXES: Final = {
     "openai": (b"openai-", b"x-stainless-"),
@@ -25,6 +35,11 @@ _TO_CLIENT: Final = frozenset(
         b"content-type",
         b"content-encoding",
         b"content-language",
+        b"content-disposition",
+        b"content-range",
+        b"accept-ranges",
+        b"etag",
+        b"last-modified",
         b"retry-after",
         b"retry-after-ms",
         b"x-should-retry",

@@ -5,29 +5,40 @@ fields that are other tools' business. Any other gets a translation, or the call
 be carried.
 """
 
-from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote
 
 from tailrace.errors import Code, Refused
-from tailrace.relay.accept import Accepted
+from tailrace.relay.asked import Arrival, Prepared
 from tailrace.relay.live import Connection
 from tailrace.relay.outbound import Header, caller_credential, provider_headers
+from tailrace.relay.tap import BodyTap, StreamTap, Tap, TranslatedBodyTap, TranslatedStreamTap
 from tailrace.upstream.client import Outgoing, Upload
 from tailrace.wire.dialect import Translation
+from tailrace.wire.endpoint import EndpointWire
+from tailrace.wire.request import Request
 from tailrace.wire.splice import ask_for_usage, remove_fields, replace_model
 from tailrace.wire.told import PRIVATE_FIELDS
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A call that can be sent, and how its answer is to be read."""
+class Said(Protocol):
+    """What is needed of a client's request."""
 
-    outgoing: Outgoing
-    translation: Translation | None
-    drop_usage: bool  # only we asked for the usage chunk
+    @property
+    def arrival(self) -> Arrival: ...
+    @property
+    def wire(self) -> EndpointWire: ...
+    @property
+    def headers(self) -> list[Header]: ...
+    @property
+    def query(self) -> bytes: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def request(self) -> Request: ...
 
 
-def prepare(asked: Accepted, connection: Connection, model: str) -> Prepared:
+def prepare(asked: Said, connection: Connection, model: str) -> Prepared:
     """The call of `connection` for its `model`.
 
     Raises:
@@ -41,11 +52,7 @@ def prepare(asked: Accepted, connection: Connection, model: str) -> Prepared:
     if translation is None:
         message = f"The provider {connection.upstream.name} speaks {dialect.name}, which has no /v1{wire.path}."
         raise Refused(Code.CANNOT_TRANSLATE, message, status=400)
-    told = translation.request(asked.request.parsed, model)
-    headers = _headers(None, asked.headers, connection)
-    query = join_query(told.query, connection.query)
-    outgoing = Outgoing("POST", prefixed(connection, model, told.path), query, headers, told.body)
-    return Prepared(outgoing, translation, drop_usage=False)
+    return _translated(asked, connection, model, translation)
 
 
 def pass_through(
@@ -56,8 +63,8 @@ def pass_through(
     return Outgoing(method, prefixed(connection, "", path), join_query(query, connection.query), kept, body)
 
 
-def _native(asked: Accepted, connection: Connection, model: str, path: str) -> Prepared:
-    request = asked.request
+def _native(asked: Said, connection: Connection, model: str, path: str) -> Prepared:
+    request, scan = asked.request, asked.wire.scan
     body = asked.body
     if model != request.model:
         body = replace_model(body, request.parsed, model)
@@ -66,10 +73,30 @@ def _native(asked: Accepted, connection: Connection, model: str, path: str) -> P
     asks_usage = request.usage_open and connection.stream_usage
     edited = ask_for_usage(body, request.parsed) if asks_usage else body
     headers = _headers(asked.headers, asked.headers, connection)
-    outgoing = Outgoing(
-        "POST", prefixed(connection, model, path), join_query(asked.query, connection.query), headers, edited
+    query = join_query(asked.query, connection.query)
+    return Prepared(
+        Outgoing("POST", prefixed(connection, model, path), query, headers, edited),
+        stream_tap=BodyTap if scan is None else lambda: StreamTap(scan(edited is not body)),
+        body_tap=BodyTap,
     )
-    return Prepared(outgoing, None, drop_usage=edited is not body)
+
+
+def _translated(asked: Said, connection: Connection, model: str, translation: Translation) -> Prepared:
+    said = translation.request(asked.request.parsed, model)
+    headers = _headers(None, asked.headers, connection)
+    query = join_query(said.query, connection.query)
+    now_s = asked.arrival.at_us // 1_000_000
+
+    def stream_tap() -> Tap:
+        assert asked.wire.scan is not None
+        return TranslatedStreamTap(translation.stream(asked.request.parsed, now_s), asked.wire.scan(False))
+
+    return Prepared(
+        Outgoing("POST", prefixed(connection, model, said.path), query, headers, said.body),
+        stream_tap=stream_tap,
+        body_tap=lambda: TranslatedBodyTap(lambda answer: translation.answer(answer, now_s)),
+        translation=translation,
+    )
 
 
 def prefixed(connection: Connection, model: str, path: str) -> str:

@@ -11,25 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from tailrace.errors import CallError, Code, ErrorShape, ProviderFailed, ProviderTruncated
-from tailrace.relay.accept import Accepted
+from tailrace.relay.asked import Asked, Prepared
 from tailrace.relay.guard import Guard, Phase
 from tailrace.relay.live import Connection
 from tailrace.relay.outbound import Header, client_headers, header
-from tailrace.relay.outgoing import prepare
 from tailrace.relay.reply import Reply, is_event_stream
 from tailrace.relay.routing import Route
-from tailrace.relay.tap import (
-    BodyTap,
-    Ending,
-    ErrorTap,
-    Spool,
-    StreamTap,
-    Tap,
-    TranslatedBodyTap,
-    TranslatedStreamTap,
-)
+from tailrace.relay.tap import BodyTap, Ending, ErrorTap, Spool, Tap
 from tailrace.upstream.client import Answer
-from tailrace.wire.dialect import Translation
 
 _JSON: Final = (b"content-type", b"application/json")
 _EVENTS: Final = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -49,7 +38,7 @@ class Course:
 class ProviderCall:
     """One attempt. `answer` is there after `open`; `last` and `held` after `settle`: bytes that the client is owed."""
 
-    def __init__(self, asked: Accepted, connection: Connection, route: Route, course: Course) -> None:
+    def __init__(self, asked: Asked, connection: Connection, route: Route, course: Course) -> None:
         self.route = route
         self.begun = course.time()
         self.answer: Answer | None = None
@@ -59,8 +48,7 @@ class ProviderCall:
         self._asked = asked
         self._connection = connection
         self._course = course
-        self._translation: Translation | None = None
-        self._drop_usage = False
+        self._prepared: Prepared | None = None
         self._tap: Tap = BodyTap()
 
     @property
@@ -76,12 +64,10 @@ class ProviderCall:
     async def open(self) -> None:
         """Sends the request; returns when the answer's head is there. Raises CallError."""
         course = self._course
-        prepared = prepare(self._asked, self._connection, self.route.model)
-        self._translation = prepared.translation
-        self._drop_usage = prepared.drop_usage
+        self._prepared = self._asked.prepare(self._connection, self.route.model)
         before = course.time()
         try:
-            self.answer = await self._connection.upstream.call(prepared.outgoing, self.route.timeouts)
+            self.answer = await self._connection.upstream.call(self._prepared.outgoing, self.route.timeouts)
         finally:
             course.waited += course.time() - before
 
@@ -126,28 +112,28 @@ class ProviderCall:
         headers = client_headers(answer.headers, reply.id)
         headers.append((b"x-tailrace-target", f"{self.route.provider}/{self.route.model}".encode("ascii", "replace")))
         headers.append((b"server-timing", self._timing()))
-        if self._translation is not None:
-            self._tap = self._translating(answer.status, self._translation, is_stream=is_stream, plain=plain)
-            headers = [_EVENTS if is_stream else _JSON, *(h for h in headers if h[0] != b"content-type")]
-        elif answer.status >= 400 and plain:
-            self._tap = ErrorTap(answer.status, self._course.shape)
-            headers = [_JSON, *(h for h in headers if h[0] != b"content-type")]
-        elif is_stream and plain and self._asked.wire.scan is not None:
-            self._tap = StreamTap(self._asked.wire.scan(self._drop_usage))
+        self._tap = self._choose_tap(answer.status, is_stream=is_stream, plain=plain)
+        if isinstance(self._tap, ErrorTap) or self._translated:
+            kind = _EVENTS if is_stream else _JSON
+            headers = [kind, *(h for h in headers if h[0] != b"content-type")]
         await reply.head(answer.status, headers, is_stream=is_stream)
 
-    def _translating(self, status: int, translation: Translation, *, is_stream: bool, plain: bool) -> Tap:
+    @property
+    def _translated(self) -> bool:
+        return self._prepared is not None and self._prepared.translation is not None
+
+    def _choose_tap(self, status: int, *, is_stream: bool, plain: bool) -> Tap:
+        prepared = self._prepared
+        assert prepared is not None
         if not plain:
+            if prepared.translation is None:
+                return BodyTap()  # nothing can be recognised in it
             message = "The provider compressed its answer, which was asked for as it is."
             raise ProviderFailed(Code.PROVIDER_PROTOCOL, message)
         if status >= 400:
-            return ErrorTap(status, self._course.shape, translation.error)
-        now_s = self._asked.arrival.at_us // 1_000_000
-        if is_stream and self._asked.wire.scan is not None:
-            return TranslatedStreamTap(
-                translation.stream(self._asked.request.parsed, now_s), self._asked.wire.scan(False)
-            )
-        return TranslatedBodyTap(lambda answer: translation.answer(answer, now_s))
+            translate = None if prepared.translation is None else prepared.translation.error
+            return ErrorTap(status, self._course.shape, translate)
+        return prepared.stream_tap() if is_stream else prepared.body_tap()
 
     async def _bytes(self, answer: Answer, guard: Guard, reply: Reply) -> bool:
         """Hands each chunk on as it comes; True where the transport ended in order."""

@@ -49,6 +49,20 @@ def choose_route(settings: Settings, model: str, sticky: bytes) -> Route:
     return Route(settings.default_provider, model, settings.providers[settings.default_provider].timeout, drain=False)
 
 
+def route_to(settings: Settings, provider: str) -> Route:
+    """The way to `provider`, for a call that names no model.
+
+    Raises:
+        Refused: 404, there is no such provider.
+    """
+    if provider == SIMULATED:
+        return _simulated(settings, "")
+    if provider not in settings.providers:
+        known = ", ".join([*settings.providers, SIMULATED][:20])
+        raise Refused(Code.UNKNOWN_PROVIDER, f"There is no provider {provider[:100]!r}. Known: {known}.", status=404)
+    return Route(provider, "", settings.providers[provider].timeout, drain=False)
+
+
 def pick_target(targets: Sequence[Target], sticky: bytes) -> Target:
     """A target by weight; the same `sticky` always gets the same one while the targets stay as they are."""
     if len(targets) == 1:

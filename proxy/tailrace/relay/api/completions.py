@@ -8,6 +8,7 @@ from litestar.handlers import ASGIRouteHandler
 from tailrace.errors import Code, Refused
 from tailrace.relay.completion import complete
 from tailrace.relay.live import Relay
+from tailrace.relay.passthrough import pass_on
 from tailrace.relay.reply import Reply
 from tailrace.wire.endpoint import EndpointWire
 from tailrace.wire.endpoints import ENDPOINTS
@@ -23,21 +24,21 @@ def _route(relay: Relay, wire: EndpointWire) -> ASGIRouteHandler:
     async def endpoint(scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] == "POST":
             await complete(relay, wire, scope, receive, send)
-        else:
-            message = f"/v1{wire.path} takes POST, not {scope['method']}."
-            await Reply(send, b"").fail(Refused(Code.METHOD_NOT_ALLOWED, message, status=405))
+        else:  # providers that keep completions list and delete them here
+            await pass_on(relay, scope, receive, send)
 
     return endpoint
 
 
-def unknown_route() -> ASGIRouteHandler:
-    """Every other path: 404 in OpenAI's shape."""
+def other_routes(relay: Relay) -> ASGIRouteHandler:
+    """Every other path: under `/v1/` it is passed on, else 404 in OpenAI's shape."""
 
     @asgi("/", is_mount=True, copy_scope=False)
-    async def unknown(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI's signature
-        message = (
-            "Tailrace has no such path. It serves /v1/chat/completions, /v1/models, /healthz, /readyz and /metrics."
-        )
-        await Reply(send, b"").fail(Refused(Code.UNKNOWN_PATH, message, status=404))
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        if scope["raw_path"].startswith(b"/v1/"):
+            await pass_on(relay, scope, receive, send)
+        else:
+            message = "Tailrace has no such path. It serves /v1/…, /healthz, /readyz and /metrics."
+            await Reply(send, b"").fail(Refused(Code.UNKNOWN_PATH, message, status=404))
 
-    return unknown
+    return other
