@@ -9,7 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from tailrace.clock import Clock
-from tailrace.journal.journal import Entry, Journal
+from tailrace.journal.entry import Entry
+from tailrace.journal.journal import Journal
 from tailrace.journal.replay import Batch, Replay
 from tailrace.journal.segment import Disk, PosixDisk
 from tailrace.records import Attempt, Closed, End, Start

@@ -10,7 +10,8 @@ from typing import Literal
 import pytest
 
 from tailrace.errors import LogUnavailable
-from tailrace.journal.journal import Entry, Journal
+from tailrace.journal.entry import Entry
+from tailrace.journal.journal import Journal
 from tailrace.journal.replay import Replay
 from tailrace.records import Gap, Retried
 from tests.journal.play import (
@@ -242,6 +243,38 @@ async def test_an_answer_that_finds_no_room_is_cut_and_says_so(tmp_path: Path, w
     assert closed.answer == b"y" * len(closed.answer)
     assert len(closed.answer) >= 4096
     assert read.ended == {1, *kept, *other}
+
+
+async def test_an_answer_waits_for_a_disk_that_is_slow_to_make_room(tmp_path: Path) -> None:
+    async with journal(tmp_path, part_bytes=1024) as log:
+        entries = [await begin(log, number) for number in range(40)]  # their reservations fill the first segments
+
+        async def stream(entry: Entry, number: int) -> None:
+            for at in range(0, 20_000, 500):
+                entry.part(answer(number, 20_000)[at : at + 500])
+                if entry.is_crowded:
+                    await entry.room()
+            await entry.end(END, answer(number, 20_000)[20_000:])
+
+        async with asyncio.timeout(GUARD_S):
+            await asyncio.gather(*(stream(entry, number) for number, entry in enumerate(entries)))
+    closed = read_back(tmp_path).closed
+    assert [closed[number].answer for number in range(40)] == [answer(number, 20_000) for number in range(40)]
+
+
+async def test_who_waits_for_room_is_told_when_there_will_be_none(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    async with journal(tmp_path, disk=disk, part_bytes=4096) as log:
+        entry = await begin(log, 1)
+        disk.fail, disk.error = {"allocate": 0}, errno.ENOSPC
+        await fill(log, first=100)
+        async with asyncio.timeout(GUARD_S):
+            while not entry.cut:
+                entry.part(b"y" * 1000)
+                await entry.room()
+        with pytest.raises(LogUnavailable):
+            await entry.end(END, b"the end")
+    assert len(read_back(tmp_path).closed[1].answer) >= 4096
 
 
 async def test_an_end_longer_than_its_reservation_waits_for_the_next_segment(tmp_path: Path) -> None:

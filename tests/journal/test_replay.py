@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tailrace.clock import Clock
 from tailrace.errors import LogUnavailable
 from tailrace.journal import entries, frames
+from tailrace.journal.entry import Entry
 from tailrace.journal.frames import Kind
-from tailrace.journal.journal import Entry, Journal
+from tailrace.journal.journal import Journal
 from tailrace.journal.replay import Replay, last_stamp
 from tailrace.journal.segment import Name, PosixDisk, Segment
 from tests.journal.play import (

@@ -5,8 +5,9 @@
 What is promised, and what becomes of a record that cannot be kept:
 
 - A START is taken only where its END will find room; else LogUnavailable.
-- A PART that finds no room stays in memory, up to one part's size, and goes with the next part or with END. An END that
-  finds no room even so is cut to what was reserved for it, says `tailrace_error`, and is not acknowledged.
+- A PART that finds no room stays in memory and goes with the next part or with END; whoever logs more than one part's
+  size of it waits (`Entry.room`) for the next segment. If none can be made, the answer is cut there. An END that finds
+  no room is cut to what was reserved for it, says `tailrace_error`, and is not acknowledged.
 - After a failed write or sync the segments in use are abandoned, never tried again. No call with a record in them is
   acknowledged any more, because a record that the kernel had taken may never have reached the medium. Whoever waits is
   told at once. When there is a fresh segment, an AMEND there says how each of these calls ended.
@@ -25,6 +26,7 @@ from tailrace.clock import Clock
 from tailrace.errors import Code, LogUnavailable, WorkFailed
 from tailrace.journal import entries, frames
 from tailrace.journal.commits import Commits, Failure, Need, Waiter, refuse
+from tailrace.journal.entry import Entry
 from tailrace.journal.frames import Kind
 from tailrace.journal.segment import Disk, PosixDisk, Segment, bytes_on_disk, make_directory
 from tailrace.journal.space import Place
@@ -46,56 +48,6 @@ class JournalStats:
     waiting: int  # records and callers that wait for the disk or for room
     groups: int  # group commits so far
     failures: int  # failed writes and syncs so far
-
-
-class Entry:
-    """One completion's records. Made by `Journal.begin`."""
-
-    __slots__ = ("_journal", "cut", "ended", "generation", "held", "home", "id", "late", "started")
-
-    def __init__(self, journal: "Journal", id_: bytes, generation: int, started: Waiter) -> None:
-        self._journal = journal
-        self.id = id_
-        self.generation = generation  # of the segments its records are in
-        self.home = 0  # number of START's segment; 0 while it waits for room
-        self.started = started
-        self.held = b""  # of the answer: found no room yet
-        self.cut = False  # of the answer, what came after `held` was dropped
-        self.ended: Waiter | None = None
-        self.late: tuple[End, bytes] | None = None  # END came before START had found room
-
-    async def written(self) -> None:
-        """START is with the kernel: it survives this process. Await it before the provider is contacted.
-
-        Raises:
-            LogUnavailable: it is not in the log; nothing more of this entry will be.
-        """
-        await self.started
-
-    async def attempt(self, retried: Retried) -> None:
-        """A further provider call begins: as `written`, for that."""
-        await self._journal.attempt(self, retried)
-
-    def part(self, body: bytes) -> None:
-        """Some of the answer's bytes, in order. A failure shows at `end`."""
-        self._journal.part(self, body)
-
-    def end(self, end: End, body: bytes) -> asyncio.Future[None]:
-        """How it ended, and the rest of the answer's bytes.
-
-        Synchronous, so that it holds in the `finally` of a cancelled task. The future resolves when END is durable, and
-        else gets LogUnavailable; nobody need wait for it. A second call is the first one's.
-        """
-        if self.ended is None:
-            self.ended = self._journal.new_waiter()
-            if self.held:
-                body = self.held if self.cut else self.held + body
-            self._journal.end(self, end, body, self.ended)
-        return self.ended
-
-    def amend(self, end: End) -> None:
-        """After `end`: it ended otherwise, because the client was cut off while END was not yet durable."""
-        self._journal.amend(self, end)
 
 
 class Journal:
@@ -125,6 +77,8 @@ class Journal:
         self._generation = 0  # grows with each failure
         self._abandoned: list[Segment] = []
         self._owed: dict[bytes, tuple[int, End]] = {}  # by id: START's segment, and how the call ended
+        self._for_room: list[Waiter] = []
+        self.part_bytes = log.part_bytes
         self._closed = True
 
     async def __aenter__(self) -> Self:
@@ -142,6 +96,7 @@ class Journal:
             self._directory, self._owner, self._log, self._disk,
             loop=loop, thread=self._thread, retry_s=self._retry_s, workers=self._workers,
             on_made=self._settle,
+            on_trouble=self._tell_room,
         )  # fmt: skip
         self._closed = False
         self._supply.open()
@@ -230,7 +185,8 @@ class Journal:
 
     def part(self, entry: Entry, body: bytes) -> None:
         """As `Entry.part`."""
-        if entry.cut or entry.generation != self._generation:
+        entry.cut |= entry.generation != self._generation
+        if entry.cut:
             return
         body = entry.held + body if entry.held else body
         place = self._supply.space.take(frames.size_of(b"", body)) if entry.home else None
@@ -238,8 +194,20 @@ class Journal:
             entry.held = b""
             self._put(place, Kind.PART, entry, b"", body)
             return
-        entry.cut = len(body) > self._log.part_bytes
-        entry.held = body[: self._log.part_bytes]
+        entry.held = body
+        if len(body) > self.part_bytes and self._supply.trouble is not None:
+            entry.cut = True
+            entry.held = body[: self.part_bytes]
+
+    def next_room(self) -> Waiter:
+        """Resolves when there is a fresh segment, or trouble."""
+        waiter = self.new_waiter()
+        if self._supply.trouble is not None:
+            waiter.set_result(None)
+        else:
+            self._for_room.append(waiter)
+            self._supply.ensure()
+        return waiter
 
     def end(self, entry: Entry, end: End, body: bytes, waiter: Waiter) -> None:
         """As `Entry.end`; `body` with what was held."""
@@ -365,6 +333,13 @@ class Journal:
         """There is a fresh segment."""
         self._close_abandoned()
         self._pay()
+        self._tell_room()
+
+    def _tell_room(self) -> None:
+        waiters, self._for_room = self._for_room, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _pay(self) -> None:
         """Write down how calls ended whose END could not be written, as far as there is room."""

@@ -46,8 +46,8 @@ class Ticket:
 class Supply:
     """The segments of one owner. All methods are for the loop's thread.
 
-    `on_made` is called when there is a fresh segment, before anyone with a ticket is placed. `workers` is how many
-    owners share the byte cap.
+    `on_made` is called when there is a fresh segment, before anyone with a ticket is placed, `on_trouble` when none can
+    be made. `workers` is how many owners share the byte cap.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Supply:
         retry_s: float,
         workers: int,
         on_made: Callable[[], None],
+        on_trouble: Callable[[], None],
     ) -> None:
         self.reserve_bytes: Final = log.part_bytes + HEADER_ROOM + frames.OVERHEAD_BYTES
         self.space: Space[Segment] = Space(self.reserve_bytes)
@@ -74,6 +75,7 @@ class Supply:
         self._thread = thread
         self._retry_s = retry_s
         self._on_made = on_made
+        self._on_trouble = on_trouble
         self._max_bytes = log.journal_max_bytes
         # Four for each owner fit under the cap. It is lifted by deleting sealed segments, and an idle owner holds on to
         # two that are not: the one in use and the next.
@@ -178,6 +180,7 @@ class Supply:
             self._retry = self._loop.call_later(self._retry_s, self._again)
         while self._tickets:
             self._tickets.popleft().refuse(reason)
+        self._on_trouble()
 
     def _again(self) -> None:
         self._retry = None

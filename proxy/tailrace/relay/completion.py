@@ -91,7 +91,7 @@ class _Completion:
         self._call: ProviderCall | None = None
         log = live.settings.log
         spool = Spool(self._part, limit=log.part_bytes, interval_s=log.part_interval_s)
-        self._course = Course(spool, relay.loop.time, reply.shape)
+        self._course = Course(spool, self._entry, relay.loop.time, reply.shape)
         self._status = Status.OK
         self._error: CallError | None = None
 
@@ -146,7 +146,7 @@ class _Completion:
                 raise
             self._relay.missed(error.code)
         else:
-            self._entry = entry
+            self._entry = self._course.entry = entry
 
     def _part(self, body: bytes) -> None:
         if not self._keeps_no_answer:

@@ -11,6 +11,9 @@ class Entry(Protocol):
 
     async def written(self) -> None: ...
     def part(self, body: bytes) -> None: ...
+    @property
+    def is_crowded(self) -> bool: ...
+    async def room(self) -> None: ...
     def end(self, end: End, body: bytes) -> asyncio.Future[None]: ...
     def amend(self, end: End) -> None: ...
 
@@ -22,6 +25,13 @@ class Unlogged:
         return None
 
     def part(self, body: bytes) -> None:  # noqa: ARG002 - the interface of an entry
+        return None
+
+    @property
+    def is_crowded(self) -> bool:
+        return False
+
+    async def room(self) -> None:
         return None
 
     def end(self, end: End, body: bytes) -> asyncio.Future[None]:  # noqa: ARG002 - the interface of an entry

@@ -12,6 +12,7 @@ from typing import Final
 
 from tailrace.errors import CallError, Code, ErrorShape, ProviderFailed, ProviderTruncated
 from tailrace.relay.asked import Asked, Prepared
+from tailrace.relay.entry import Entry
 from tailrace.relay.guard import Guard, Phase
 from tailrace.relay.live import Connection
 from tailrace.relay.outbound import Header, client_headers, header
@@ -29,6 +30,7 @@ class Course:
     """What all attempts of a completion share: how far the answer has come, and how long others were waited for."""
 
     spool: Spool
+    entry: Entry
     time: Callable[[], float]
     shape: ErrorShape
     first_byte: float | None = None
@@ -148,7 +150,8 @@ class ProviderCall:
                 if course.first_byte is None:
                     course.first_byte = now
                 guard.raw_at = now
-                spool.add(chunk, now)
+                if spool.add(chunk, now) and course.entry.is_crowded:
+                    await course.entry.room()  # the log is behind: so is the provider's answer, then
                 if spool.total > limit:
                     raise _too_large(limit)
                 released = tap.feed(chunk)

@@ -202,15 +202,17 @@ class Spool:
         self._since = 0.0
         self.total = 0
 
-    def add(self, chunk: bytes, now: float) -> None:
-        """Takes a chunk at loop time `now` (seconds)."""
+    def add(self, chunk: bytes, now: float) -> bool:
+        """Takes a chunk at loop time `now` (seconds); whether some was handed on."""
         if not self._pending:
             self._since = now
         self._pending.append(chunk)
         self._bytes += len(chunk)
         self.total += len(chunk)
-        if self._bytes >= self._limit or now - self._since >= self._interval_s:
-            self._put(self.rest())
+        if self._bytes < self._limit and now - self._since < self._interval_s:
+            return False
+        self._put(self.rest())
+        return True
 
     def tick(self, now: float) -> None:
         """Hands on what has waited long enough while nothing came."""
