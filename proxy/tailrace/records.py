@@ -104,6 +104,7 @@ class Attempt:
     http_status: int | None = None
     error: str | None = None  # an error code of `errors.Code`
     duration_us: int | None = None
+    detail: str | None = None  # the beginning of an error's body, where another attempt followed it
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, insert, select
 from sqlmodel import SQLModel
 
 from tailrace.errors import QueryError
-from tailrace.records import LinkKind, Origin, Relation, Status, UsageSource
+from tailrace.records import Endpoint, LinkKind, Origin, Relation, Status, UsageSource
 from tailrace.store.query import Expr, compile_where, parse, render
 from tailrace.store.query.fields import CHAIN, COMPLETION, FIELDS, Kind, find
 from tailrace.store.query.syntax import (
@@ -66,7 +66,8 @@ def completion(seq: int) -> dict[str, Any]:
         "tags": (None, '{"app":"x"}', '{"app":"10","a b":"gpt-5"}', "{}")[seq % 4],
     }
     texts = (
-        "model served_model provider error finish_reason project key session user config answer_id request_id endpoint"
+        "model served_model provider error finish_reason project key session user config answer_id request_id dialect "
+        "external_id trace"
     )
     for pace, name in enumerate(texts.split(), 1):
         row[name] = WORDS[seq * pace % len(WORDS)]
@@ -76,17 +77,21 @@ def completion(seq: int) -> dict[str, Any]:
         "link_kind": LinkKind,
         "origin": Origin,
         "usage_source": UsageSource,
+        "endpoint": Endpoint,
     }
     for pace, (name, words) in enumerate(closed.items(), 1):
         row[name] = list(words)[seq * pace % len(words)].value
     numbers = (
-        "http_status attempts step children input_tokens output_tokens cached_tokens reasoning_tokens audio_tokens"
+        "http_status attempts step children input_tokens output_tokens cached_tokens reasoning_tokens audio_tokens "
+        "cache_write_tokens output_audio_tokens"
     )
     for pace, name in enumerate(numbers.split(), 1):
         row[name] = seq * pace % 5
     for pace, name in enumerate(("duration_us", "first_byte_us", "overhead_us"), 1):
         row[name] = seq * pace % 7 * 1000
     row["cost_usd"] = seq % 6 / 4
+    row["omits"] = ("request", "answer", "both")[seq % 3]
+    row["source"] = UUID(int=(0x0192F3A1 << 96) + seq % 4 * 7919 * 2**80).bytes
     for pace, name in enumerate(COMPLETION.c.keys(), 2):
         if COMPLETION.c[name].nullable and seq % (pace % 5 + 2) == 0:
             row[name] = None

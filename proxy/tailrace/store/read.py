@@ -74,6 +74,13 @@ class Filed(Stored, Protocol):
     user: str | None
     tags: str | None
     config: str | None
+    cache_write_tokens: int | None
+    output_audio_tokens: int | None
+    dialect: str | None
+    source: bytes | None
+    external_id: str | None
+    trace: str | None
+    omits: str | None
     chain_key: bytes
     chain_completions: int
     chain_steps: int

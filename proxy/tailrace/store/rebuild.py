@@ -17,10 +17,11 @@ from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
 
-from tailrace.records import Json
+from tailrace.records import Endpoint, Json
 from tailrace.store.bounded import Bounded
 from tailrace.store.codec import Codec
 from tailrace.store.envelope import join
+from tailrace.store.layout import CONVERSATION, Taken, put
 from tailrace.store.parts import referred, whole
 from tailrace.store.tables import Choice, Message, Node, Raw, Shape
 
@@ -37,6 +38,8 @@ class Stored(Protocol):
     def seq(self) -> int: ...
     @property
     def params(self) -> int: ...
+    @property
+    def endpoint(self) -> str: ...
     @property
     def context(self) -> int | None: ...
     @property
@@ -55,6 +58,7 @@ COLUMNS: Final = tuple(
     SQLModel.metadata.tables["completion"].c[name]
     for name in (
         "seq",
+        "endpoint",
         "params",
         "context",
         "prompt_node",
@@ -123,7 +127,8 @@ class Rebuilder:
             {id_ for row in rows for id_ in (row.params, row.context, row.answer_shape) if id_}
         )
         choices = await self._choices(seqs)
-        paths = await self.paths({row.prompt_node for row in rows})
+        lists = {row.answer_node for row in rows if row.answer_node and row.endpoint == Endpoint.RESPONSES}
+        paths = await self.paths({row.prompt_node for row in rows} | lists)
         nodes = await self._load_nodes(
             {row.answer_node for row in rows if row.answer_node}
             | {node for some in choices.values() for _, node in some}
@@ -222,7 +227,7 @@ class _Build:
                 messages.insert(position, self.messages[id_][0])
             if "tools" in context:
                 params = params | {"tools": [self.messages[id_][0] for id_ in context["tools"]]}
-        return params | {"messages": messages} if messages else params
+        return params | {CONVERSATION[Endpoint(row.endpoint)]: messages} if messages else params
 
     def answer(self, row: Stored) -> Json | None:
         if not row.answer_shape:
@@ -230,16 +235,16 @@ class _Build:
         answer = self.shapes[row.answer_shape][0]
         if row.answer_values is not None:
             answer = join(answer, row.answer_values, row.answer_id)
-        nodes = list(self.choices.get(row.seq, ()))
+        taken = [Taken(index, (self.messages[self.answers[node]][0],)) for index, node in self.choices.get(row.seq, ())]
         if row.answer_node:
-            nodes.append((0, row.answer_node))
-        if not nodes:
-            return answer
-        choices = list(answer["choices"])
-        for index, node in nodes:
-            message = whole(self.messages[self.answers[node]][0], choices[index]["message"])
-            choices[index] = choices[index] | {"message": message}
-        return answer | {"choices": choices}
+            taken.append(Taken(0, self._first_choice(row, row.answer_node)))
+        return put(row.endpoint, answer, taken)
+
+    def _first_choice(self, row: Stored, node: int) -> tuple[Json, ...]:
+        if row.endpoint != Endpoint.RESPONSES:
+            return (self.messages[self.answers[node]][0],)
+        items = self.paths[node][len(self.paths[row.prompt_node]) :]
+        return tuple(self.messages[id_][0] for id_ in items)
 
 
 def _context_ids(context: Json) -> list[int]:

@@ -82,6 +82,9 @@ class CompletionRow(SQLModel, table=True):
         Index("completion_awaited", "link_parent", sqlite_where=text("link_parent IS NOT NULL")),
         Index("completion_session", "session", sqlite_where=text("session IS NOT NULL")),
         Index("completion_user", "user", sqlite_where=text('"user" IS NOT NULL')),
+        Index("completion_answer_id", text("substr(answer_id, -8)"), sqlite_where=text("answer_id IS NOT NULL")),
+        Index("completion_external_id", "external_id", sqlite_where=text("external_id IS NOT NULL")),
+        Index("completion_source", "source", sqlite_where=text("source IS NOT NULL")),
     )
 
     seq: int = Field(primary_key=True)
@@ -131,6 +134,13 @@ class CompletionRow(SQLModel, table=True):
     user: str | None = None
     tags: str | None = None
     config: str | None = None
+    cache_write_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    output_audio_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    dialect: str | None = None
+    source: bytes | None = None
+    external_id: str | None = None
+    trace: str | None = None
+    omits: str | None = None
 
 
 class Choice(SQLModel, table=True):
@@ -161,6 +171,31 @@ class AttemptRow(SQLModel, table=True):
     http_status: int | None = None
     error: str | None = None
     duration_us: int | None = Field(default=None, sa_type=BigInteger)
+    detail: str | None = None
+
+
+class Feedback(SQLModel, table=True):
+    """What somebody thought of an answer. `completion` is NULL until the one that `target` names is filed."""
+
+    __tablename__: ClassVar[str] = "feedback"
+    __table_args__ = (
+        Index("feedback_completion", "completion", sqlite_where=text("completion IS NOT NULL")),
+        Index("feedback_waiting", "target", sqlite_where=text("completion IS NULL")),
+    )
+
+    seq: int = Field(primary_key=True)
+    id: str = Field(unique=True)
+    at_us: int = Field(sa_type=BigInteger)
+    project: str
+    key: str | None = None
+    target: str
+    completion: int | None = None
+    source: str
+    score: float | None = None
+    thumb: str | None = None
+    text: str | None = None
+    correction: bytes | None = None
+    tags: str | None = None
 
 
 class Raw(SQLModel, table=True):

@@ -1,8 +1,9 @@
 """An answer's bytes → its parts. Pure.
 
-A stream is folded into the answer that a plain call would have had, with an error event as its `error`. Each choice's
-message is filed as its core, under the node of the prompt; what is left of the answer is its envelope, filed as a shape
-and values.
+A stream is folded into the answer that a plain call would have had, with an error event as its `error`. An answer of
+another dialect is translated as the relay translated it, so what is filed is what the client saw; the provider's own
+bytes are kept beside it. Each choice's messages are filed under the node of the prompt; what is left of the answer is
+its envelope, filed as a shape and values.
 """
 
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from typing import Final
 import orjson
 
 from tailrace.chains.canonical import canonical
-from tailrace.chains.links import Links, answer_links
-from tailrace.records import Closed, Json
+from tailrace.chains.links import AnswerLinks, Links, answer_links
+from tailrace.records import Closed, Json, Usage
 from tailrace.store.envelope import join, split
-from tailrace.store.parts import divide, whole
+from tailrace.store.layout import Taken, take
+from tailrace.wire.dialect import Translation
+from tailrace.wire.dialects import DIALECTS
+from tailrace.wire.endpoint import EndpointWire
 from tailrace.wire.exact import is_exact
-from tailrace.wire.fold import fold_chat
-from tailrace.wire.usage import finish_reason, read_usage
+from tailrace.wire.usage import finish_reason
 from tailrace.writer.decode import CodingError, decode
 from tailrace.writer.prepared import AnswerParts, ChoicePart
 from tailrace.writer.request_parts import content
@@ -35,17 +38,24 @@ class _Read:
     lost: str | None  # why the bytes are needed beside it
 
 
-def answer_parts(closed: Closed, links: Links) -> AnswerParts:
-    """The parts of the answer; with a `raw_reason` where they are not proven to rebuild it."""
+def answer_parts(closed: Closed, wire: EndpointWire | None, asked: Json, links: Links) -> AnswerParts:
+    """The parts of the answer to the request `asked`; with a `raw_reason` where they are not proven to rebuild it.
+
+    `wire` None: the endpoint is not parsed.
+    """
     if not closed.answer:
         return AnswerParts()
     try:
-        read = _read(closed)
+        body = decode(closed.answer, closed.end.content_encoding if closed.end else None)
     except CodingError as exc:
         return AnswerParts(raw_reason=f"not decoded: {exc}")
+    translation = _translation(closed, wire)
+    read = (
+        _read(closed, body, wire) if translation is None else _read_translated(closed, body, wire, asked, translation)
+    )
     if read.answer is None:
         return AnswerParts(raw_reason=read.lost or "nothing to rebuild")
-    choices, envelope = _take_messages(read.answer, closed.start.project, links)
+    taken, envelope = take(closed.start.endpoint, read.answer)
     answer_id = _column_id(read.answer)
     shape, values = _stored(envelope, answer_id)
     served = read.answer.get("model") if type(read.answer) is dict else None
@@ -54,23 +64,52 @@ def answer_parts(closed: Closed, links: Links) -> AnswerParts:
         values=values,
         id=answer_id,
         served_model=column_text(served) if type(served) is str else None,
-        finish_reason=column_text(finish_reason(read.answer)),
-        choices=choices,
-        usage=read_usage(read.answer, ended=read.ended),
+        finish_reason=None if wire is None else column_text(wire.finish_reason(read.answer)),
+        choices=_choices(taken, read.answer, closed.start.project, wire, links),
+        usage=Usage() if wire is None else wire.usage(read.answer, read.ended),
         raw_reason=read.lost,
+        translated=None if translation is None else _dialect(closed),
     )
 
 
-def _read(closed: Closed) -> _Read:
-    end = closed.end
-    body = decode(closed.answer, end.content_encoding if end else None)
+def _dialect(closed: Closed) -> str:
+    """The dialect of the provider that answered."""
+    return closed.retries[-1].dialect if closed.retries else closed.start.dialect
+
+
+def _translation(closed: Closed, wire: EndpointWire | None) -> Translation | None:
+    dialect = DIALECTS.get(_dialect(closed))
+    if dialect is None or wire is None or wire.endpoint in dialect.native:
+        return None
+    return dialect.translations.get(wire.endpoint)
+
+
+def _read(closed: Closed, body: bytes, wire: EndpointWire | None) -> _Read:
     if _is_stream(closed, body):
-        return _read_stream(body)
+        return _Read(None, ended=False, lost="a stream of events") if wire is None else _read_stream(body, wire)
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _Read(None, ended=False, lost="not JSON")
     return _Read(answer, ended=True, lost=None if is_exact(body, answer) else "not exactly representable")
+
+
+def _read_translated(
+    closed: Closed, body: bytes, wire: EndpointWire | None, asked: Json, translation: Translation
+) -> _Read:
+    """As the relay did it. The provider's bytes are kept in any case, so nothing is lost."""
+    now_s = closed.start.at_us // 1_000_000
+    status = closed.end.last.http_status if closed.end is not None and closed.end.last is not None else None
+    if status is not None and status >= 400:
+        return _Read(orjson.loads(translation.error(body, status)), ended=True, lost=None)
+    if wire is not None and _is_stream(closed, body):
+        translator = translation.stream(asked if type(asked) is dict else {}, now_s)
+        read = _read_stream(translator.feed(body) + translator.finish(), wire)
+        return _Read(read.answer, read.ended, lost=None)
+    try:
+        return _Read(translation.answer(orjson.loads(body), now_s), ended=True, lost=None)
+    except orjson.JSONDecodeError:
+        return _Read(None, ended=False, lost="not JSON")
 
 
 def _is_stream(closed: Closed, body: bytes) -> bool:
@@ -79,41 +118,40 @@ def _is_stream(closed: Closed, body: bytes) -> bool:
     return closed.start.stream and body.lstrip()[:1] not in (b"{", b"[")
 
 
-def _read_stream(body: bytes) -> _Read:
-    folded = fold_chat(body)
+def _read_stream(body: bytes, wire: EndpointWire) -> _Read:
+    if wire.fold is None:
+        return _Read(None, ended=False, lost="a stream where none is known")
+    folded = wire.fold(body)
     answer: dict[str, Json] | None = folded.answer
     if folded.error is not None:
         answer = {**(answer or {}), "error": folded.error}
     return _Read(answer, folded.terminal, lost=None if folded.lossless else folded.reason)
 
 
-def _take_messages(answer: Json, project: str, links: Links) -> tuple[tuple[ChoicePart, ...], Json]:
-    """The choices with a message, and the answer without these messages."""
-    choices = answer.get("choices") if type(answer) is dict else None
-    if type(choices) is not list:
-        return (), answer
-    taken: list[ChoicePart] = []
-    left: list[Json] = []
-    for index, choice in enumerate(choices):
-        message = choice.get("message") if type(choice) is dict else None
-        if type(message) is not dict:
-            left.append(choice)
-            continue
-        core, rest = _core_of(message)
-        taken.append(ChoicePart(index, content(core, project), _finish_reason(choice), answer_links(links, message)))
-        left.append(choice | {"message": rest or {}})
-    return tuple(taken), answer | {"choices": left}
+def _choices(
+    taken: list[Taken], answer: Json, project: str, wire: EndpointWire | None, links: Links
+) -> tuple[ChoicePart, ...]:
+    said = {} if wire is None else dict(wire.answers_of(answer))
+    return tuple(
+        ChoicePart(
+            choice.index,
+            tuple(content(message, project) for message in choice.messages),
+            _finish_reason(choice.index, answer, wire),
+            _links(links, said.get(choice.index)),
+        )
+        for choice in taken
+    )
 
 
-def _core_of(message: dict[str, Json]) -> tuple[Json, Json | None]:
-    core, rest = divide(message)
-    if rest is None or canonical(whole(core, rest)) == canonical(message):
-        return core, rest
-    return message, None
+def _links(links: Links, message: dict[str, Json] | None) -> AnswerLinks:
+    return answer_links(links, {"role": "assistant"} if message is None else message)
 
 
-def _finish_reason(choice: dict[str, Json]) -> str | None:
-    return finish_reason({"choices": [choice]})
+def _finish_reason(index: int, answer: Json, wire: EndpointWire | None) -> str | None:
+    choices = answer.get("choices")
+    if type(choices) is list:
+        return finish_reason({"choices": [choices[index]]})
+    return None if wire is None else wire.finish_reason(answer)
 
 
 def _stored(envelope: Json, answer_id: str | None) -> tuple[Json, bytes | None]:

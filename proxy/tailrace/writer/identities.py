@@ -71,7 +71,7 @@ class Identities:
         await self._place_shapes([shape for shape in (*parts, *contexts) if shape is not None])
         prompts = await self._place_paths([(0, self._ids(item.request.path)) for item in batch])
         starts = [
-            (node, self._ids((choice.message,)))
+            (node, self._ids(choice.messages))
             for node, item in zip(prompts, batch, strict=True)
             for choice in item.answer.choices
         ]
@@ -202,7 +202,8 @@ def _messages_of(item: Prepared) -> Iterator[Content]:
     yield from _with_cores(item.request.path)
     yield from (message for _, message in item.request.system)
     yield from item.request.tools
-    yield from (choice.message for choice in item.answer.choices)
+    for choice in item.answer.choices:
+        yield from choice.messages
 
 
 def _with_cores(contents: Iterable[Content]) -> Iterator[Content]:

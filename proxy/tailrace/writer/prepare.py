@@ -8,25 +8,36 @@ from typing import Final
 
 from tailrace.chains.links import links_of
 from tailrace.records import Attempt, Closed
+from tailrace.wire.endpoints import ENDPOINTS
 from tailrace.writer.answer_parts import answer_parts
-from tailrace.writer.prepared import ANSWER, REQUEST, Prepared, Raw
+from tailrace.writer.prepared import ANSWER, PROVIDER, REQUEST, Prepared, Raw
 from tailrace.writer.request_parts import request_parts
 
 UNKNOWN: Final = "unknown"
 """How an attempt ended during which the relay died."""
+_PARSED: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items()}
 
 
 def prepare(closed: Closed) -> Prepared:
     """`closed`, taken apart."""
-    request = request_parts(closed.request, closed.start.project)
-    links = links_of([message for message in request.messages if type(message) is dict])
-    answer = answer_parts(closed, links)
+    start = closed.start
+    wire = _PARSED.get(start.endpoint)
+    request = request_parts(closed.request, start.endpoint, start.project)
+    links = links_of(wire.turns_of(request.parsed) if wire is not None else ())
+    answer = answer_parts(closed, wire, request.parsed, links)
     raws = []
-    if request.raw_reason is not None:
+    if request.raw_reason is not None and not _omits(closed, "request"):
         raws.append(Raw(REQUEST, request.raw_reason, closed.request))
     if answer.raw_reason is not None:
         raws.append(Raw(ANSWER, answer.raw_reason, closed.answer))
+    if answer.translated is not None:
+        raws.append(Raw(PROVIDER, f"translated from {answer.translated}", closed.answer))
     return Prepared(closed, request, answer, links, _attempts(closed), tuple(raws))
+
+
+def _omits(closed: Closed, side: str) -> bool:
+    """The client asked that this body not be logged, so there is none."""
+    return closed.start.omits in (side, "both")
 
 
 def _attempts(closed: Closed) -> tuple[Attempt, ...]:

@@ -11,6 +11,8 @@ from tailrace.records import Attempt, Closed, Json, Usage
 
 REQUEST: Final = "request"
 ANSWER: Final = "answer"
+PROVIDER: Final = "provider"
+"""The side of an answer in its provider's own dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,16 @@ class RequestParts:
     path: tuple[Content, ...] = ()  # messages that are not system messages
     system: tuple[tuple[int, Content], ...] = ()  # with their positions among all messages
     tools: tuple[Content, ...] = ()
-    messages: Json = ()  # as parsed
+    parsed: Json = None
     raw_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChoicePart:
-    """One choice of an answer that has a message. `index` is its place in `choices`."""
+    """One choice of an answer that has messages: one, or with responses one an item. `index` is its place."""
 
     index: int
-    message: Content  # its core
+    messages: tuple[Content, ...]  # their cores
     finish_reason: str | None
     links: AnswerLinks
 
@@ -56,13 +58,14 @@ class AnswerParts:
     choices: tuple[ChoicePart, ...] = ()
     usage: Usage = field(default_factory=Usage)
     raw_reason: str | None = None
+    translated: str | None = None  # the dialect that the provider's own bytes are in
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
     """Bytes kept because the parts cannot be proven to rebuild them."""
 
-    side: str  # `REQUEST` or `ANSWER`
+    side: str  # `REQUEST`, `ANSWER` or `PROVIDER`
     reason: str
     body: bytes
 

@@ -9,24 +9,26 @@ from typing import Final
 import orjson
 
 from tailrace.chains.canonical import canonical, content_hash
-from tailrace.records import Json
+from tailrace.records import Endpoint, Json
+from tailrace.store.layout import CONVERSATION
 from tailrace.store.parts import divide, whole
 from tailrace.wire.exact import is_exact
 from tailrace.writer.prepared import Content, RequestParts
 
+_KNOWN: Final = frozenset(Endpoint)
 _APART: Final = frozenset(("system", "developer"))
 _WORTH_DIVIDING_BYTES: Final = 160
 """A row that refers to its core costs about as much as repeating a message of this length."""
 
 
-def request_parts(body: bytes, project: str) -> RequestParts:
+def request_parts(body: bytes, endpoint: str, project: str) -> RequestParts:
     """The parts of a request's `body`; with a `raw_reason` where they are not proven to rebuild it."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         return RequestParts(raw_reason="not JSON")
     try:
-        parts = _divided(parsed, project)
+        parts = _divided(parsed, endpoint, project)
     except orjson.JSONEncodeError as exc:  # nested deeper than it writes
         return RequestParts(raw_reason=f"not storable: {exc}")
     if parts.raw_reason is None and not is_exact(body, parsed):
@@ -40,11 +42,12 @@ def content(value: Json, project: str) -> Content:
     return Content(content_hash(body, project), body)
 
 
-def _divided(parsed: Json, project: str) -> RequestParts:
-    if type(parsed) is not dict:
-        return RequestParts(params=content(parsed, project))
+def _divided(parsed: Json, endpoint: str, project: str) -> RequestParts:
+    field = CONVERSATION.get(Endpoint(endpoint)) if endpoint in _KNOWN else None
+    if type(parsed) is not dict or field is None:
+        return RequestParts(params=content(parsed, project), parsed=parsed)
     params = dict(parsed)
-    messages = params.pop("messages") if _is_list(parsed.get("messages")) else []
+    messages = params.pop(field) if _is_list(parsed.get(field)) else []
     tools = params.pop("tools") if _is_list(parsed.get("tools")) else []
     path: list[Content] = []
     system: list[tuple[int, Content]] = []
@@ -58,7 +61,7 @@ def _divided(parsed: Json, project: str) -> RequestParts:
         path=tuple(path),
         system=tuple(system),
         tools=tuple(content(tool, project) for tool in tools),
-        messages=messages,
+        parsed=parsed,
     )
 
 
@@ -78,4 +81,4 @@ def _message(message: Json, project: str) -> Content:
 
 
 def _with_reason(parts: RequestParts, reason: str) -> RequestParts:
-    return RequestParts(parts.params, parts.path, parts.system, parts.tools, parts.messages, reason)
+    return RequestParts(parts.params, parts.path, parts.system, parts.tools, parts.parsed, reason)

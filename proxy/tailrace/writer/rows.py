@@ -1,6 +1,7 @@
 """A prepared and linked completion → its rows. Pure: the order of a tuple is that of its table's columns."""
 
 from typing import Final
+from uuid import UUID
 
 import orjson
 
@@ -13,6 +14,8 @@ from tailrace.writer.link import Linked
 from tailrace.writer.prepared import Prepared
 from tailrace.writer.text import column_number, column_text
 
+OPENAI: Final = "openai"
+"""The dialect of most providers: NULL in its column."""
 _MAX_TAGS_CHARS: Final = 16_384
 
 
@@ -40,7 +43,26 @@ def completion_row(seq: int, item: Prepared, placed: Placed, linked: Linked, *, 
         answer.id,
     )
     told = (column_text(start.session), column_text(start.user), _tags(start.tags), column_text(start.config))
-    return (seq, item.closed.id.bytes, start.at_us, *_outcome(item), start.step, *links, *parts, *_usage(item), *told)
+    return (
+        seq, item.closed.id.bytes, start.at_us, *_outcome(item), start.step, *links, *parts, *_usage(item), *told,
+        *_more(item),
+    )  # fmt: skip
+
+
+def _more(item: Prepared) -> Row:
+    """From `cache_write_tokens` on: the columns of migration 2."""
+    start, usage = item.closed.start, item.answer.usage
+    retries = item.closed.retries
+    dialect = retries[-1].dialect if retries else start.dialect
+    return (
+        column_number(usage.cache_write_tokens),
+        column_number(usage.output_audio_tokens),
+        None if dialect == OPENAI else column_text(dialect),
+        None if start.source is None else UUID(start.source).bytes,
+        column_text(start.external_id),
+        column_text(start.trace),
+        start.omits,
+    )
 
 
 def _outcome(item: Prepared) -> Row:
@@ -112,6 +134,7 @@ def _attempt_row(seq: int, attempt: Attempt) -> Row:
         attempt.http_status,
         column_text(attempt.error),
         attempt.duration_us,
+        column_text(attempt.detail),
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.errors import UserError, WorkFailed
 from tailrace.store.backup import backup
-from tailrace.store.migrations import m0001_spine
+from tailrace.store.migrations import m0001_spine, m0002_clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,10 @@ class Step:
     statements: Mapping[str, tuple[str, ...]]
 
 
-STEPS: Final = (Step(1, "spine", {"sqlite": m0001_spine.SQLITE}),)
+STEPS: Final = (
+    Step(1, "spine", {"sqlite": m0001_spine.SQLITE}),
+    Step(2, "clients", {"sqlite": m0002_clients.SQLITE}),
+)
 
 _LEDGER: Final = """
     CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL, name VARCHAR NOT NULL, applied_us BIGINT NOT NULL,

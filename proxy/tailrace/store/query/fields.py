@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func
 from sqlmodel import SQLModel
 
-from tailrace.records import LinkKind, Origin, Relation, Status, UsageSource
+from tailrace.records import Endpoint, LinkKind, Origin, Relation, Status, UsageSource
 from tailrace.store import tables as _tables  # noqa: F401  (importing it fills the metadata)
 
 COMPLETION: Final = SQLModel.metadata.tables["completion"]
@@ -63,7 +63,8 @@ FIELDS: Final[dict[str, Field]] = {
         _of("served_model", Kind.TEXT, "served_model", "as the provider names the model that answered"),
         _of("provider", Kind.TEXT, "provider", "the table under `[providers]`, or `sim`"),
         _of("attempts", Kind.NUMBER, "attempts", "calls of providers it took"),
-        _of("endpoint", Kind.TEXT, "endpoint", "`chat.completions`"),
+        _of("endpoint", Kind.WORD, "endpoint", "which of the parsed endpoints, or `other`", Endpoint),
+        _of("dialect", Kind.TEXT, "dialect", "what the provider speaks, where it is not OpenAI's"),
         _of("stream", Kind.FLAG, "stream", "whether a stream was asked for"),
         _of("finish_reason", Kind.TEXT, "finish_reason", "why the model stopped: `stop`, `length`, `tool_calls`, …"),
         _of("step", Kind.NUMBER, "step", "which answer of its conversation, from 1"),
@@ -78,14 +79,20 @@ FIELDS: Final[dict[str, Field]] = {
         _of("session", Kind.TEXT, "session", "the session that the client named"),
         _of("user", Kind.TEXT, "user", "the user that the client named"),
         _of("origin", Kind.WORD, "origin", "on whose behalf; `app` unless the query asks for this field", Origin),
+        _of("source", Kind.ID, "source", "the completion it copies: as a shadow, a replay, from the cache"),
+        _of("external_id", Kind.TEXT, "external_id", "the caller's own id of the call"),
+        _of("trace", Kind.TEXT, "trace", "the trace that the client named"),
+        _of("omits", Kind.WORD, "omits", "which body is not kept, by the client's wish", ("request", "answer", "both")),
         _of("config", Kind.TEXT, "config", "hash of the settings in force"),
         _of("answer_id", Kind.TEXT, "answer_id", "the id inside the answer (`chatcmpl-…`)"),
         _of("request_id", Kind.TEXT, "request_id", "the provider's `x-request-id`"),
         _of("input_tokens", Kind.NUMBER, "input_tokens", "of the prompt"),
         _of("output_tokens", Kind.NUMBER, "output_tokens", "of the answer"),
         _of("cached_tokens", Kind.NUMBER, "cached_tokens", "of the prompt, read from the provider's cache"),
+        _of("cache_write_tokens", Kind.NUMBER, "cache_write_tokens", "of the prompt, written to the provider's cache"),
         _of("reasoning_tokens", Kind.NUMBER, "reasoning_tokens", "of the answer, spent on reasoning"),
         _of("audio_tokens", Kind.NUMBER, "audio_tokens", "of both"),
+        _of("output_audio_tokens", Kind.NUMBER, "output_audio_tokens", "of the answer"),
         _of("usage_source", Kind.WORD, "usage_source", "where the token counts come from", UsageSource),
         _of("cost_usd", Kind.NUMBER, "cost_usd", "US dollars; unknown is NULL, never 0"),
         _of("duration_ms", Kind.DURATION, "duration_us", "from the request to the last byte"),
