@@ -4,7 +4,22 @@ import re
 import tomllib
 from pathlib import Path
 
-from tailrace.settings import Provider, Server, Settings, Table, Target, Timeouts
+from tailrace.settings import (
+    Cache,
+    Cooldown,
+    Fallback,
+    ModelAlias,
+    Price,
+    Provider,
+    Retry,
+    Routing,
+    Server,
+    Settings,
+    Shadow,
+    Table,
+    Target,
+    Timeouts,
+)
 from tailrace.settings_doc import as_toml, example, markdown, settings
 from tailrace.settings_load import load, public
 
@@ -21,9 +36,14 @@ def test_the_example_loads_and_changes_nothing() -> None:
 
 def test_what_the_example_comments_out_loads_too(tmp_path: Path) -> None:
     path = tmp_path / "all.toml"
-    path.write_text(re.sub(r"^#(?=[\[a-z])", "", example(), flags=re.MULTILINE))
-    alias = load(path, {}).models["support-bot"]
+    text = re.sub(r"^#(?=[\[a-z])", "", example(), flags=re.MULTILINE)
+    assert 'transport = "pool"' in text
+    path.write_text(text.replace('transport = "pool"', 'transport = "httpx"'))  # the pool goes through no proxy
+    settings = load(path, dict.fromkeys(re.findall(r'"env:(\w+)"', text), "key"))
+    alias = settings.models["support-bot"]
     assert [target.provider for target in alias.targets] == ["openai", "sim"]
+    assert alias.fallback == (Fallback(provider="openai", model="gpt-5"),)
+    assert (alias.shadow[0].share, alias.cache, settings.prices["gpt-5-mini"].output_usd_per_mtok) == (0.05, Cache(), 2)
 
 
 def test_every_setting_has_a_meaning_and_a_place_in_example_and_markdown() -> None:
@@ -33,10 +53,19 @@ def test_every_setting_has_a_meaning_and_a_place_in_example_and_markdown() -> No
         "server": Server,
         "providers.openai": Provider,
         "providers.openai.timeout": Timeouts,
+        "models.support-bot": ModelAlias,
         "models.support-bot.targets[]": Target,
+        "models.support-bot.fallback[]": Fallback,
+        "models.support-bot.shadow[]": Shadow,
+        "models.support-bot.cache": Cache,
+        "routing": Routing,
+        "routing.retry": Retry,
+        "routing.cooldown": Cooldown,
+        'prices."gpt-5-mini"': Price,
     }
     for table, kind in tables.items():
-        assert {key for at, key in shown if at == table} == kind.model_fields.keys() - {"timeout"}
+        inner = {key for key in kind.model_fields if f"{table}.{key}" in {name for name, _, _ in settings()}}
+        assert {key for at, key in shown if at == table} == kind.model_fields.keys() - inner
     for _, key in shown:
         assert f"| `{key}` |" in markdown()
         assert re.search(rf"\b{key}\b", example())
@@ -45,7 +74,10 @@ def test_every_setting_has_a_meaning_and_a_place_in_example_and_markdown() -> No
 def test_effective_settings_as_toml_are_the_settings(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text(
-        '[models."a.b"]\ntargets = [{provider = "sim", model = "e\\"cho"}]\n[models."a.b".timeout]\ntotal_s = 1.5\n'
+        '[models."a.b"]\ntargets = [{provider = "sim", model = "e\\"cho", timeout = {idle_s = 9}}]\n'
+        'fallback = ["sim/echo"]\nshadow = [{provider = "sim", model = "m", share = 1}]\n'
+        '[models."a.b".timeout]\ntotal_s = 1.5\n'
+        '[providers.openai]\nbase_url = "http://x/v1"\napi_key = "none"\nquery = {"a b" = "c"}\n'
     )
     before = load(path, {})
     path.write_text(as_toml(public(before)))

@@ -191,6 +191,14 @@ def test_client_passes_the_callers_key_on() -> None:
     assert load(write(openai("client")), {}).providers["openai"].api_key is None
 
 
+def test_none_sends_no_key_and_is_shown_so() -> None:
+    settings = load(write(openai("none")), {})
+    key = settings.providers["openai"].api_key
+    assert key is not None
+    assert not key.get_secret_value()
+    assert public(settings)["providers"]["openai"]["api_key"] == "none"
+
+
 @pytest.mark.parametrize(
     ("key", "says"),
     [

@@ -16,6 +16,9 @@ SIMULATED: Final = "sim"
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 
+MODEL_PLACE: Final = "{model}"
+"""In a provider's `base_url`: where the path takes the model's name."""
+
 _UNITS: Final = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -29,8 +32,30 @@ def parse_bytes(value: object) -> object:
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
+def split_base_url(base_url: str) -> tuple[str, str]:
+    """A provider's address, and the path that each call's model is filled into; empty where it has no place for one."""
+    if MODEL_PLACE not in base_url:
+        return base_url, ""
+    scheme, _, rest = base_url.partition("://")
+    host, _, path = rest.partition("/")
+    return f"{scheme}://{host}", f"/{path.rstrip('/')}"
+
+
+def parse_fallback(value: object) -> object:
+    """A fallback from "provider/model"; other values are left for pydantic to refuse."""
+    if not isinstance(value, str):
+        return value
+    provider, _, model = value.partition("/")
+    if not (provider and model):
+        raise ValueError('"provider/model" or {provider = …, model = …}')
+    return Fallback(provider=provider, model=model)
+
+
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Usd = Annotated[float, Field(ge=0)]
 
 
 class Table(BaseModel):
@@ -52,8 +77,10 @@ class Server(Table):
     """Largest request body; a larger one is refused with 413 before it is parsed."""
     body_timeout_s: Seconds = 30
     """How long a client may pause while it sends its body."""
-    max_in_flight: Annotated[int, Field(ge=1)] = 4096
+    max_in_flight: Count = 4096
     """Calls at once per worker; one more is refused with 503."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks (`10.0.0.0/8`) whose X-Forwarded-For and -Proto are believed; nobody's by default."""
     drain_s: Annotated[float, Field(ge=0)] = 20
     """On SIGTERM, how long running answers may go on before they are cut with an error event and logged so."""
 
@@ -118,40 +145,118 @@ class Provider(Table):
     """A provider, or any server that speaks one of the dialects."""
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s@]+[^?#\s]*$")]
-    """Up to and including the version: `https://api.openai.com/v1`."""
+    """Up to and including the version: `https://api.openai.com/v1`. `{model}` in its path is the call's model."""
     api_key: SecretStr | None = None
-    """`env:NAME`, `file:/path`, or `client` (the default): the caller's own key is passed on."""
-    dialect: Literal["openai"] = "openai"
+    """`env:NAME`, `file:/path`, `client` (the default): the caller's own key is passed on, or `none`: no key is."""
+    dialect: Literal["openai", "anthropic", "gemini"] = "openai"
     """The wire it speaks."""
+    auth: Literal["bearer", "x-api-key", "api-key", "x-goog-api-key"] | None = None
+    """The header that carries the key (`bearer`: Authorization); the dialect's own when not set."""
+    query: dict[str, str] = Field(default_factory=dict)
+    """Added to each call's query, for instance Azure's `api-version`."""
     transport: Literal["pool", "httpx"] = "pool"
     """`pool`: our HTTP/1.1 pool. `httpx`: httpx's own, which reads the system's proxy settings."""
     http2: bool = False
     """With `transport = "httpx"` only, and with the `h2` package installed."""
+    proxy: SecretStr | None = None
+    """With `transport = "httpx"` only: the HTTP proxy to go through instead of the system's. May be `env:NAME`."""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with each call, for instance an organisation. Values may be `env:NAME` or `file:/path`."""
     ca_file: Path | None = None
     """Certificate authorities to trust instead of the system's."""
-    max_connections: Annotated[int, Field(ge=1)] = 1024
+    max_connections: Count = 1024
     """Connections at once per worker; one call more waits for `connect_s`, then gets 503."""
+    max_concurrency: Count | None = None
+    """Calls at once per model and worker; one more goes to the alias's next target, or gets 503."""
     keepalive_s: Seconds = 30
     """An idle connection is closed after this long."""
     max_answer_bytes: Bytes = 256 * 2**20
     """A longer answer is cut, and the row says so."""
     stream_usage: bool = True
     """Ask for usage in streams where the client left it open, and take the extra chunk out again."""
+    models: tuple[str, ...] = ()
+    """Its models that `GET /v1/models` lists, as `provider/model`."""
+    list_models: bool = False
+    """List there what the provider itself lists, too."""
     timeout: Timeouts = Timeouts()
-    """The clocks; an alias may have its own."""
+    """The clocks; an alias or a target may have its own."""
 
 
-class Target(Table):
-    """One provider's model behind an alias."""
+class Retry(Table):
+    """When a call that failed before its first byte is tried again: no connection, 408, 429 and 5xx."""
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = 2
+    """Attempts in all at one target."""
+    max_wait_s: Annotated[float, Field(ge=0)] = 20
+    """Longest wait before another attempt. A longer Retry-After means the next target, or the client is told."""
+    backoff_s: Seconds = 0.5
+    """The wait where the provider names none; doubled with each attempt, with jitter."""
+    backoff_max_s: Seconds = 8
+    """Where the doubling ends."""
+
+
+class Cooldown(Table):
+    """When a failing target is left alone. One call then tries it; as it fares, the target is back or rests again."""
+
+    after: Count = 5
+    """Failures in a row: no connection, a clock that ran out, 408, 429, 5xx."""
+    for_s: Seconds = 30
+    """How long it rests; a longer Retry-After counts, up to ten times this."""
+
+
+class Routing(Table):
+    """How failed calls are carried on, unless an alias has its own `retry` or `cooldown`."""
+
+    retry: Retry = Retry()
+    """When to try again."""
+    cooldown: Cooldown = Cooldown()
+    """When to leave a target alone."""
+    retry_budget: Share = 0.1
+    """Most attempts that repeat one at the same target, as a share of a provider's calls; per worker."""
+    retry_budget_min: Annotated[int, Field(ge=0)] = 10
+    """Repeated attempts beyond that share, at most: what a provider's budget starts with and never exceeds."""
+
+
+class Fallback(Table):
+    """One provider's model, for calls that failed elsewhere. `"provider/model"` says the same."""
 
     provider: str
     """A table under `[providers]`, or `sim`."""
     model: str
     """The model's name there."""
+    max_concurrency: Count | None = None
+    """Calls at once per worker, instead of the provider's `max_concurrency`."""
+    timeout: Timeouts | None = None
+    """Clocks of this target instead of the alias's or the provider's."""
+
+
+class Target(Fallback):
+    """One provider's model behind an alias."""
+
     weight: Annotated[float, Field(ge=0)] = 1.0
     """Share of the conversations, relative to the other targets; a conversation stays with its target."""
+
+
+class Shadow(Table):
+    """A target that is sent copies of an alias's calls. Its answers are logged and go to nobody."""
+
+    provider: str
+    """A table under `[providers]`, or `sim`."""
+    model: str
+    """The model's name there."""
+    share: Share
+    """Share of the calls that are copied, from 0 to 1."""
+
+
+class Cache(Table):
+    """Answers given again to the same caller for the very same request. Lost with the worker, and at a reload."""
+
+    ttl_s: Seconds = 3600
+    """An older answer is not given."""
+    max_bytes: Bytes = 64 * 2**20
+    """Most bytes of answers in memory, per worker; at the limit the longest unused one goes."""
+    max_entry_bytes: Bytes = 2**20
+    """A larger answer is not kept."""
 
 
 class ModelAlias(Table):
@@ -159,10 +264,37 @@ class ModelAlias(Table):
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     """Where its calls go."""
+    fallback: tuple[Annotated[Fallback, BeforeValidator(parse_fallback)], ...] | None = None
+    """Where a call goes next that its target fails, in this order. Not set: to the other targets. `[]`: nowhere."""
+    shadow: tuple[Shadow, ...] = ()
+    """Where a share of the calls is copied to."""
     timeout: Timeouts | None = None
     """Clocks of this alias instead of the provider's."""
+    retry: Retry | None = None
+    """Instead of `[routing.retry]`."""
+    cooldown: Cooldown | None = None
+    """Instead of `[routing.cooldown]`."""
+    cache: Cache | None = None
+    """Not set: every call goes to a provider."""
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     """When the client leaves: stop the provider's call, or read it to its end (for usage) within `total_s`."""
+
+
+class Price(Table):
+    """What a model costs, instead of genai-prices' word. The key is `model`, or `provider/model` for one provider's."""
+
+    input_usd_per_mtok: Usd
+    """A million input tokens."""
+    output_usd_per_mtok: Usd
+    """A million output tokens, reasoning included."""
+    cached_input_usd_per_mtok: Usd | None = None
+    """A million input tokens that the provider had cached; the price of input when not set, as for the following."""
+    cache_write_usd_per_mtok: Usd | None = None
+    """A million input tokens that the provider put into its cache."""
+    input_audio_usd_per_mtok: Usd | None = None
+    """A million audio tokens of the input."""
+    output_audio_usd_per_mtok: Usd | None = None
+    """A million audio tokens of the output; the price of output when not set."""
 
 
 class Simulator(Table):
@@ -186,5 +318,12 @@ class Settings(Table):
     """Where a model goes that is no alias and names no provider."""
     providers: dict[str, Provider] = Field(default_factory=lambda: {"openai": Provider(base_url=OPENAI_URL)})
     """One table each. Without a file: OpenAI, with `OPENAI_API_KEY` or the caller's own key."""
+    routing: Routing = Routing()
     models: dict[str, ModelAlias] = Field(default_factory=dict)
     """Aliases."""
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """Overrides, by model."""
+
+    def price_of(self, provider: str, model: str) -> Price | None:
+        """The configured price of a provider's model: the provider's own before the model's; None: there is none."""
+        return self.prices.get(f"{provider}/{model}") or self.prices.get(model)

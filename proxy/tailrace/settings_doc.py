@@ -11,21 +11,45 @@ from pydantic_core import PydanticUndefined
 
 from tailrace.records import Json
 from tailrace.settings import OPENAI_URL, Settings, Table, parse_bytes
+from tailrace.settings_examples import PROVIDERS
 from tailrace.settings_schema import bare, origin
 
 _HEADER: Final = """\
 # Every setting of Tailrace with its default; `#key = …` is not set. Keep only the lines you change.
 # In the environment: TAILRACE_SERVER__PORT=4701 sets `port` of [server]."""
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
-_NAMES: Final = {"providers": "openai", "models": "support-bot"}  # what a user's own table is called in the example
+_NAMES: Final = {"providers": "openai", "models": "support-bot", "prices": '"gpt-5-mini"'}
+"""What a user's own table is called in the example."""
+_OFF: Final = ("models.", "prices.")
+"""Tables that the example comments out."""
 _REQUIRED: Final = {
     "base_url": OPENAI_URL,
     "targets": [{"provider": "openai", "model": "gpt-5-mini", "weight": 90}, {"provider": "sim", "model": "echo"}],
     "provider": "openai",
     "model": "gpt-5-mini",
+    "share": 0.05,
+    "input_usd_per_mtok": 0.25,
+    "output_usd_per_mtok": 2,
 }
 _GIVEN: Final = ("base_url", "api_key")
-_UNSET: Final = {"api_key": "client", "ca_file": "/etc/ssl/own-ca.pem", "dialogues": "dialogues.jsonl"}
+_UNSET: Final = {
+    "api_key": "client",
+    "auth": "bearer",
+    "proxy": "http://proxy.example:3128",
+    "ca_file": "/etc/ssl/own-ca.pem",
+    "dialogues": "dialogues.jsonl",
+    "max_concurrency": 64,
+    "fallback": ["openai/gpt-5"],
+    "cached_input_usd_per_mtok": 0.025,
+    "cache_write_usd_per_mtok": 0.25,
+    "input_audio_usd_per_mtok": 10,
+    "output_audio_usd_per_mtok": 20,
+}
+_SHOWN: Final = {"shadow": [{"provider": "openai", "model": "gpt-5-nano", "share": 0.05}]}
+"""What the example shows instead of a default that says nothing."""
+_PROVIDERS_HEADER: Final = (
+    "# ---- Providers, to be uncommented and kept. Their names are yours to choose: clients ask for `name/model`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +72,14 @@ def example() -> str:
     """Every setting with its meaning and its default, as a file that loads; what has no default is commented out."""
     lines = [_HEADER]
     for table, meaning, entries in settings():
-        if entries and not table.endswith("[]"):  # an array's entries stand inline
-            off = "#" if table.startswith("models") else ""
+        if entries and "[]" not in table:  # an array's entries stand inline
+            off = "#" if table.startswith(_OFF) else ""
             lines += ["", f"# {meaning}", f"{off}[{table}]"] if table else [""]
             for entry in entries:
                 given = entry.default is not None or entry.key in _GIVEN
                 lines += [f"# {entry.meaning}", f"{'' if given and not off else '#'}{entry.key} = {entry.example}"]
-    return "\n".join(lines) + "\n"
+    providers = re.sub(r"^(?=[^#\n])", "#", PROVIDERS, flags=re.MULTILINE)
+    return "\n".join([*lines, "", _PROVIDERS_HEADER, "", providers])
 
 
 def markdown() -> str:
@@ -111,7 +136,7 @@ def _setting(table: str, key: str, field: FieldInfo) -> Setting:
     if default is PydanticUndefined or default is None:
         return Setting(table, key, None, _value({**_REQUIRED, **_UNSET}[key]), meaning)
     shown = _value(_size(default) if _is_size(field) else default)
-    return Setting(table, key, shown, shown, meaning)
+    return Setting(table, key, shown, _value(_SHOWN[key]) if key in _SHOWN else shown, meaning)
 
 
 def _is_size(field: FieldInfo) -> bool:

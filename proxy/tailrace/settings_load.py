@@ -20,7 +20,7 @@ from tailrace.records import Json
 from tailrace.settings import Settings
 from tailrace.settings_checks import Problem, contradictions
 from tailrace.settings_schema import describe, meaning, suggestion, takes_text
-from tailrace.settings_secrets import CLIENT, resolve_secrets
+from tailrace.settings_secrets import CLIENT, NO_KEY, resolve_secrets
 from tailrace.settings_source import KeyPath, Layers, from_text, read_layers
 
 _EXPECTED: Final = {
@@ -79,7 +79,7 @@ def public(settings: Settings) -> dict[str, Json]:
     """The settings as JSON, fit to be shown: secrets are `**********`."""
     values = settings.model_dump(mode="json")
     for provider in values["providers"].values():
-        provider["api_key"] = provider["api_key"] or CLIENT
+        provider["api_key"] = {None: CLIENT, "": NO_KEY}.get(provider["api_key"], provider["api_key"])
     return values
 
 

@@ -13,7 +13,7 @@ from tailrace.records import Json
 from tailrace.settings import Settings
 from tailrace.settings_source import KeyPath
 
-_SECRET: Final = ("api_key", "headers")
+_SECRET: Final = ("api_key", "headers", "proxy")
 _LONGEST: Final = 60
 
 

@@ -1,4 +1,4 @@
-"""Secrets by reference: `env:NAME`, `file:/path`, and for a provider's key `client`. Refuses secrets written down.
+"""Secrets by reference: `env:NAME`, `file:/path`, for a key also `client` or `none`. Refuses keys written down.
 
 No message here repeats a value: what stands where a reference should may be the secret itself.
 """
@@ -14,6 +14,9 @@ from tailrace.settings_checks import Problem
 
 CLIENT: Final = "client"
 """The caller's own key is passed on."""
+NO_KEY: Final = "none"
+"""No key is sent, the caller's neither. In the settings it is an empty secret."""
+_WORDS: Final = {CLIENT: None, NO_KEY: ""}
 _MAX_SECRET_BYTES: Final = 64 * 2**10
 
 
@@ -29,27 +32,37 @@ def resolve_secrets(values: dict[str, Json], environ: Mapping[str, str]) -> Iter
     for name, provider in providers.items() if isinstance(providers, dict) else ():
         if isinstance(provider, dict):
             yield from _resolve_key(name, provider, environ)
-            yield from _resolve_headers(name, provider.get("headers"), environ)
+            headers = provider.get("headers")
+            if isinstance(headers, dict):
+                for header in headers:
+                    yield from _resolve_text(headers, header, ("providers", name, "headers"), environ)
+            yield from _resolve_text(provider, "proxy", ("providers", name), environ)
 
 
 def _resolve_key(name: str, provider: dict[str, Json], environ: Mapping[str, str]) -> Iterator[Problem]:
     reference = provider.get("api_key")
     if not isinstance(reference, str):
         return
+    if reference in _WORDS:
+        provider["api_key"] = _WORDS[reference]
+        return
     try:
-        provider["api_key"] = None if reference == CLIENT else _resolve(reference, environ, name)
+        provider["api_key"] = _resolve(reference, environ, name)
     except UnresolvedError as exc:
         provider["api_key"] = None
         yield Problem(("providers", name, "api_key"), f"{exc}; or write {CLIENT!r} to pass the caller's own key on")
 
 
-def _resolve_headers(name: str, headers: Json, environ: Mapping[str, str]) -> Iterator[Problem]:
-    for header, reference in headers.items() if isinstance(headers, dict) else ():
-        if isinstance(reference, str) and reference.startswith(("env:", "file:")):
-            try:
-                headers[header] = _resolve(reference, environ, name)
-            except UnresolvedError as exc:
-                yield Problem(("providers", name, "headers", header), str(exc))
+def _resolve_text(
+    table: dict[str, Json], key: str, place: tuple[str, ...], environ: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Resolves the reference at `key`; text that is no reference stands for itself."""
+    reference = table.get(key)
+    if isinstance(reference, str) and reference.startswith(("env:", "file:")):
+        try:
+            table[key] = _resolve(reference, environ, place[1])
+        except UnresolvedError as exc:
+            yield Problem((*place, key), str(exc))
 
 
 def _resolve(reference: str, environ: Mapping[str, str], provider: str) -> str:
