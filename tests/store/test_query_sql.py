@@ -77,7 +77,6 @@ def completion(seq: int) -> dict[str, Any]:
         "link_kind": LinkKind,
         "origin": Origin,
         "usage_source": UsageSource,
-        "endpoint": Endpoint,
     }
     for pace, (name, words) in enumerate(closed.items(), 1):
         row[name] = list(words)[seq * pace % len(words)].value
@@ -90,6 +89,7 @@ def completion(seq: int) -> dict[str, Any]:
     for pace, name in enumerate(("duration_us", "first_byte_us", "overhead_us"), 1):
         row[name] = seq * pace % 7 * 1000
     row["cost_usd"] = seq % 6 / 4
+    row["endpoint"] = list(Endpoint)[seq % len(Endpoint)].value
     row["omits"] = ("request", "answer", "both")[seq % 3]
     row["source"] = UUID(int=(0x0192F3A1 << 96) + seq % 4 * 7919 * 2**80).bytes
     for pace, name in enumerate(COMPLETION.c.keys(), 2):
