@@ -16,15 +16,17 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace.records import Amended, Closed, Gap, Poison
+from tailrace.records import Amended, Closed, Feedback, Gap, Poison
 from tailrace.store.codec import Codec
 from tailrace.store.engine import is_passing
 from tailrace.writer import asking
 from tailrace.writer.aside import Refused, amend, count_gaps, set_aside
 from tailrace.writer.catalog import Catalog, read_last
+from tailrace.writer.feedback import file_feedback, find_waiting
 from tailrace.writer.filing import Filing
 from tailrace.writer.prepare import prepare
 from tailrace.writer.prepared import Prepared
+from tailrace.writer.prices import Prices
 
 _PATIENCE_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Pauses before the first further tries; the last one before all after them."""
@@ -45,18 +47,23 @@ class Filed:
 class Ingest:
     """Files batches through the store's one writing connection."""
 
-    def __init__(self, connection: AsyncConnection, catalog: Catalog, *, idle_us: int) -> None:
+    def __init__(
+        self, connection: AsyncConnection, catalog: Catalog, *, idle_us: int, prices: Prices | None = None
+    ) -> None:
         self._connection = connection
         self._catalog = catalog
         self._idle_us = idle_us
+        self._prices = prices
+        self._waits = True  # whether feedback may wait for its completion
         self._codec = Codec()
         self._is_unsure = False  # after a failure: not even whether COMMIT was done is known
 
     @classmethod
-    async def open(cls, connection: AsyncConnection, *, idle_s: float) -> Self:
+    async def open(cls, connection: AsyncConnection, *, idle_s: float, prices: Prices | None = None) -> Self:
         """Over an upgraded store. `idle_s`: how long an answer may wait for its continuation (`chains.idle_s`)."""
         await asking.create(connection)
-        return cls(connection, Catalog(await read_last(connection)), idle_us=int(idle_s * 1_000_000))
+        catalog = Catalog(await read_last(connection))
+        return cls(connection, catalog, idle_us=int(idle_s * 1_000_000), prices=prices)
 
     async def file(
         self,
@@ -64,18 +71,22 @@ class Ingest:
         gaps: Sequence[Gap] = (),
         poisons: Sequence[Poison] = (),
         amended: Sequence[Amended] = (),
+        feedback: Sequence[Feedback] = (),
     ) -> Filed:
         """Files all of it; returns when it is committed, however long the store keeps it waiting."""
         prepared: list[Prepared] = []
         refused: list[Refused] = []
         for one in sorted(closed, key=_stamp):
             try:
-                prepared.append(prepare(one))
+                prepared.append(prepare(one, self._prices))
             except Exception as exc:  # noqa: BLE001 - whatever a body did to our code, only this record is set aside
                 refused.append(Refused(one, _reason(exc)))
         rows = await self._file(prepared, refused)
         if gaps or amended or refused or poisons:
             await self._try_until_taken(lambda: self._file_others(gaps, amended, refused, poisons))
+        if feedback or (rows and self._waits):
+            now_us = max([one.start.at_us for one in closed] + [one.at_us for one in feedback])
+            self._waits = await self._try_until_taken(lambda: self._file_feedback(feedback, now_us))
         return Filed(rows, len(refused) + len(poisons))
 
     async def _file(self, batch: Sequence[Prepared], refused: list[Refused]) -> int:
@@ -117,6 +128,13 @@ class Ingest:
             log.error("a completion was set aside", id=str(one.closed.id), reason=one.reason)
         for poison in poisons:
             log.error("a journal record was set aside", source=poison.where, reason=poison.reason)
+
+    async def _file_feedback(self, feedback: Sequence[Feedback], now_us: int) -> bool:
+        waits = await file_feedback(self._connection, feedback) if feedback else False
+        if self._waits:
+            waits |= await find_waiting(self._connection, now_us)
+        await self._connection.commit()
+        return waits
 
     async def _try_until_taken(self, transaction: Callable[[], Awaitable[T]]) -> T:
         """Run a transaction, again while the store cannot take it now. What it raises besides has rolled it back."""

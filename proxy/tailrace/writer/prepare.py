@@ -4,13 +4,16 @@ What cannot be proven to be rebuilt keeps its bytes beside the parts, request an
 filled as far as they go all the same, because the columns are for finding it.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from tailrace.chains.links import links_of
-from tailrace.records import Attempt, Closed
+from tailrace.records import Attempt, Closed, UsageSource
 from tailrace.wire.endpoints import ENDPOINTS
 from tailrace.writer.answer_parts import answer_parts
-from tailrace.writer.prepared import ANSWER, PROVIDER, REQUEST, Prepared, Raw
+from tailrace.writer.estimate import estimated
+from tailrace.writer.prepared import ANSWER, PROVIDER, REQUEST, AnswerParts, Prepared, Raw
+from tailrace.writer.prices import Prices
 from tailrace.writer.request_parts import request_parts
 
 UNKNOWN: Final = "unknown"
@@ -18,8 +21,8 @@ UNKNOWN: Final = "unknown"
 _PARSED: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items()}
 
 
-def prepare(closed: Closed) -> Prepared:
-    """`closed`, taken apart."""
+def prepare(closed: Closed, prices: Prices | None = None) -> Prepared:
+    """`closed`, taken apart and, with `prices`, priced."""
     start = closed.start
     wire = _PARSED.get(start.endpoint)
     request = request_parts(closed.request, start.endpoint, start.project)
@@ -32,7 +35,19 @@ def prepare(closed: Closed) -> Prepared:
         raws.append(Raw(ANSWER, answer.raw_reason, closed.answer))
     if answer.translated is not None:
         raws.append(Raw(PROVIDER, f"translated from {answer.translated}", closed.answer))
-    return Prepared(closed, request, answer, links, _attempts(closed), tuple(raws))
+    if answer.usage.source == UsageSource.NONE:
+        answer = replace(answer, usage=estimated(request, answer))
+    cost_usd = None if prices is None else _cost(closed, answer, prices)
+    return Prepared(closed, request, answer, links, _attempts(closed), tuple(raws), cost_usd)
+
+
+def _cost(closed: Closed, answer: AnswerParts, prices: Prices) -> float | None:
+    if closed.end is None or closed.end.last is None:
+        return None
+    last = closed.end.last
+    return prices.cost_usd(
+        answer.usage, provider=last.provider, model=last.model, served=answer.served_model, at_us=closed.start.at_us
+    )
 
 
 def _omits(closed: Closed, side: str) -> bool:

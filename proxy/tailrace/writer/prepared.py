@@ -80,6 +80,7 @@ class Prepared:
     links: Links
     attempts: tuple[Attempt, ...]
     raws: tuple[Raw, ...]
+    cost_usd: float | None = None
 
     @property
     def project(self) -> str:

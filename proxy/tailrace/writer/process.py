@@ -20,6 +20,7 @@ from tailrace.settings_load import load
 from tailrace.store.engine import checkpoint, open_writer
 from tailrace.store.migrations import upgrade
 from tailrace.writer.ingest import Ingest
+from tailrace.writer.prices import Prices
 
 _CHECKPOINT_BATCHES: Final = 20
 
@@ -39,7 +40,7 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
     async with open_writer(data_dir) as connection:
         for step in await upgrade(connection, data_dir, now_us=Clock(spec.anchor_ns).now_us()):
             log.info("migrated the store", number=step.number, name=step.name)
-        ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s)
+        ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings))
         replay = Replay(data_dir / "journal")
         parent.report_ready()
         try:
@@ -57,7 +58,7 @@ async def _file_all(
         is_last = stopping.is_set()  # asked before looking: what was written before the stop is seen
         batch = replay.poll(settings.store.batch_rows)
         if batch:
-            filed = await ingest.file(batch.closed, batch.gaps, batch.poisons, batch.amended)
+            filed = await ingest.file(batch.closed, batch.gaps, batch.poisons, batch.amended, batch.feedback)
             replay.done(batch)
             metrics.ingested(filed.rows, filed.dead_letters, replay.backlog_bytes)
             batches += 1

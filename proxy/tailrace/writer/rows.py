@@ -100,7 +100,7 @@ def _usage(item: Prepared) -> Row:
         column_number(usage.reasoning_tokens),
         column_number(usage.audio_tokens),
         usage.source,
-        None,  # cost_usd: unknown until there are prices
+        item.cost_usd,
     )
 
 
