@@ -1,5 +1,6 @@
 """What a completion costs: the user's price, the published one, or unknown; and estimates marked as such."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import orjson
@@ -95,12 +96,11 @@ def test_an_answer_without_counts_is_estimated_and_says_so() -> None:
     closed = next(conversations(1, 1))[0]
     answer = orjson.loads(closed.answer)
     del answer["usage"]
-    item = prepare(
-        type(closed)(**{**{f: getattr(closed, f) for f in closed.__slots__}, "answer": orjson.dumps(answer)})
-    )
+    item = prepare(replace(closed, answer=orjson.dumps(answer)))
     usage = item.answer.usage
     assert usage.source == UsageSource.ESTIMATED
     said = len(answer["choices"][0]["message"]["content"])
     assert usage.output_tokens == pytest.approx(said / 4, rel=0.3)
     assert usage.input_tokens is not None
+    assert usage.output_tokens is not None
     assert usage.input_tokens > usage.output_tokens

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.records import Feedback
@@ -39,7 +39,7 @@ def _newest(condition: ColumnElement[bool]) -> Select[Any]:
     return select(_COMPLETION.c.seq).where(of_project, condition).order_by(_COMPLETION.c.seq.desc()).limit(1)
 
 
-_TARGET: Final = bindparam("target_")
+_TARGET: Final[BindParameter[str]] = bindparam("target_")
 _BY_ID: Final = _newest(_COMPLETION.c.id == bindparam("id_"))
 _BY_ANSWER: Final = _newest(
     and_(
