@@ -46,6 +46,7 @@ class Candidate:
     user: str | None
     children: int  # how many completions continue it already
     same_prompt: bool  # one of these has the child's own prompt node
+    step: int = 0  # where it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,20 @@ def _newest_first(links: Links) -> Iterable[bytes]:
 
 def _among(child: Child, links: Links, link: bytes, same: list[Candidate]) -> Choice | None:
     """The choice among candidates that were found by the same `link`; None where none may be taken."""
-    weighed = [(evidence, one) for one in same if (evidence := _evidence(child, one)) > _Evidence.AGAINST_BOTH]
+    named = links.named and link == links.parent
+    weighed = [
+        (evidence, one)
+        for one in same
+        if (evidence := _evidence(child, one)) > _Evidence.AGAINST_BOTH or named
+    ]  # fmt: skip
     if link == links.pair:
         weighed = _provable(links, weighed)
     if not weighed:
         return None
     best, parent = max(weighed, key=_rank)
     rivals = sum(evidence == best for evidence, _ in weighed)
-    return Choice(parent, relation_to(parent), _kind(best, rivals))
+    kind = LinkKind.EXACT if named else _kind(best, rivals)
+    return Choice(parent, relation_to(parent), kind)
 
 
 def _provable(links: Links, weighed: list[tuple[_Evidence, Candidate]]) -> list[tuple[_Evidence, Candidate]]:

@@ -35,6 +35,7 @@ class Links:
     pair_chars: int  # how much text and arguments that pair has
     step: int  # 1 + its assistant turns
     tail: tuple[Turn, ...]  # the turns after the last assistant turn
+    named: bool = False  # `parent` is a name that the client gave, see `names`
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A greeting that is answered in the same words may stand in the store a hundred t
 bounded: the newest of those not continued yet, some that are, and those among the newest of the same session and user.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,6 +12,8 @@ from sqlalchemy import BindParameter, Column, ColumnElement, Select, and_, bindp
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.chains.choose import Candidate
+from tailrace.chains.names import ANSWER, CONVERSATION, Name
+from tailrace.records import Endpoint
 from tailrace.store.tables import TABLES
 from tailrace.writer.asking import LINK, ask, chunks
 
@@ -55,6 +57,24 @@ async def by_pair(connection: AsyncConnection, questions: list[Question]) -> lis
     found = await _answers_once(connection, asked, _BY_PAIR) + await _own_answers(connection, asked, _OWN_PAIR)
     pairs = {question.n: question.link for question in questions}
     return [(n, replace(candidate, link=pairs[n])) for n, candidate in found]
+
+
+async def by_name(connection: AsyncConnection, questions: Sequence[tuple[Question, Name]]) -> list[Found]:
+    """The completion that each name means: the newest of those that have it and ended before the asking one began."""
+    found: list[Found] = []
+    for question, name in questions:
+        values = {
+            "name": name.value, "project_": question.project, "key_": question.key or "",
+            "latest": question.latest_us, "earliest": question.earliest_us,
+        }  # fmt: skip
+        row = (await connection.execute(_BY_NAME[name.kind], values)).first()
+        if row is not None:
+            seq, chain, ended_us, session, user, children, step = row
+            candidate = Candidate(
+                seq, chain, question.link, ended_us, session, user, children, same_prompt=False, step=step
+            )
+            found.append((question.n, candidate))
+    return found
 
 
 def stored_pair(pair: bytes) -> bytes:
@@ -167,6 +187,36 @@ _OWN_PAIR: Final = _query(
     _newest_of(_COMPLETION.c.session, LINK.c.session, "link_pair"),
     _newest_of(_COMPLETION.c.user, LINK.c.user, "link_pair"),
 )
+
+
+def _by_name(condition: ColumnElement[bool]) -> Select[Any]:
+    c = _COMPLETION.c
+    ended_us = c.started_us + func.coalesce(c.duration_us, 0)
+    return (
+        select(c.seq, c.chain, ended_us, c.session, c.user, c.children, c.step)
+        .where(
+            condition,
+            c.endpoint == Endpoint.RESPONSES.value,
+            c.project == bindparam("project_"),
+            func.coalesce(c.key, "") == bindparam("key_"),
+            ended_us.between(bindparam("earliest"), bindparam("latest")),
+        )
+        .order_by(c.seq.desc())
+        .limit(1)
+    )
+
+
+_NAME: Final[BindParameter[str]] = bindparam("name")
+_BY_NAME: Final = {
+    ANSWER: _by_name(
+        and_(
+            _COMPLETION.c.answer_id.is_not(None),
+            func.substr(_COMPLETION.c.answer_id, -8) == func.substr(_NAME, -8),
+            _COMPLETION.c.answer_id == _NAME,
+        )
+    ),
+    CONVERSATION: _by_name(_COMPLETION.c.session == _NAME),
+}
 
 _SEQS: Final[BindParameter[list[int]]] = bindparam("seqs", expanding=True)
 _CHAINS: Final = select(_COMPLETION.c.chain).where(_COMPLETION.c.seq.in_(_SEQS))

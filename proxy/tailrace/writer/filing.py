@@ -135,10 +135,10 @@ class Filing:
             closed, ended_us = one.item.closed, one.item.ended_us
             start, grown = closed.start, chains.get(link.chain)
             if grown is None:
-                chains[link.chain] = _Grown(closed.id.bytes, start.project, start.at_us, ended_us, start.step)
+                chains[link.chain] = _Grown(closed.id.bytes, start.project, start.at_us, ended_us, link.step)
             else:
                 grown.last_us = max(grown.last_us, ended_us)
-                grown.steps = max(grown.steps, start.step)
+                grown.steps = max(grown.steps, link.step)
                 grown.completions += 1
         new = [
             (id_, grown.key, grown.project, grown.started_us, grown.last_us, grown.completions, grown.steps)
@@ -164,6 +164,7 @@ class Filing:
     def _offers(self, numbered: Sequence[Numbered]) -> tuple[list[Question], list[int]]:
         """What the new answers can be to completions filed before them, and their `seq`s."""
         offers = [(one, choice.links.answer) for one in numbered for choice in one.item.answer.choices]
+        offers += [(one, name.link) for one in numbered for name in one.item.names]
         questions = [
             Question(
                 n=place,

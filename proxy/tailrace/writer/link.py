@@ -12,8 +12,9 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.chains.choose import Candidate, Child, Choice, choose
+from tailrace.chains.names import Name
 from tailrace.records import LinkKind, Relation
-from tailrace.writer.candidates import Found, Question, by_conversation, by_pair, prompts_after
+from tailrace.writer.candidates import Found, Question, by_conversation, by_name, by_pair, prompts_after
 from tailrace.writer.prepared import Prepared
 from tailrace.writer.text import column_text
 
@@ -42,6 +43,7 @@ class Linked:
     relation: Relation
     kind: LinkKind | None
     awaits: bytes | None
+    step: int
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class Linker:
         self._prompts: dict[int, set[int]] = {}
         self._filed: defaultdict[int, list[Candidate]] = defaultdict(list)
         self._wanted: set[bytes] = set()
-        self._own: defaultdict[bytes, list[tuple[Numbered, int]]] = defaultdict(
+        self._own: defaultdict[bytes, list[tuple[Numbered, Linked]]] = defaultdict(
             list
         )  # link → who has it, and the chain
 
@@ -79,13 +81,16 @@ class Linker:
         for one in batch:
             place = self._place(one)
             linked.append(place)
-            self._offer(one, place.chain)
+            self._offer(one, place)
         return linked
 
     async def _gather(self, batch: Sequence[Numbered]) -> None:
         """The candidates from the store: by the last answer, and only where that finds none by what comes after it."""
         everyone = range(len(batch))
         await self._fetch(by_conversation, batch, everyone, _last_answer)
+        named = [n for n in everyone if batch[n].item.parent is not None]
+        for n, candidate in await by_name(self._connection, [self._named(n, batch[n]) for n in named]):
+            self._filed[batch[n].seq].append(candidate)
         offered: dict[tuple[str, str | None, bytes], int] = {}  # link → when the first that has it ended
         for one in batch:
             for link in self._offers(one.item):
@@ -134,18 +139,26 @@ class Linker:
             user=column_text(start.user),
         )
 
+    def _named(self, n: int, one: Numbered) -> tuple[Question, Name]:
+        name = one.item.parent
+        assert name is not None
+        return self._question(n, one, name.link), name
+
     def _place(self, one: Numbered) -> Linked:
         links = one.item.links
         candidates = [*self._filed.get(one.seq, ()), *(self._own_candidates(one) if self._own else ())]
         choice = self._choose(one, [self._now(candidate, one) for candidate in candidates])
         if choice.parent is None:
             self.last_chain += 1
-            return Linked(self.last_chain, None, choice.relation, None, awaits=links.parent)
+            return Linked(self.last_chain, None, choice.relation, None, links.parent, one.item.closed.start.step)
         seen = self._seen[choice.parent.seq]
         seen.children += 1
         seen.prompts.add(one.prompt_node)
         awaits = links.parent if choice.parent.link != links.parent else None
-        return Linked(choice.parent.chain, choice.parent.seq, choice.relation, choice.kind, awaits)
+        step = one.item.closed.start.step
+        if links.named:  # its request does not hold the conversation, so it could not count the answers in it
+            step += choice.parent.step
+        return Linked(choice.parent.chain, choice.parent.seq, choice.relation, choice.kind, awaits, step)
 
     def _choose(self, one: Numbered, candidates: Iterable[Candidate]) -> Choice:
         start = one.item.closed.start
@@ -164,14 +177,14 @@ class Linker:
     def _own_candidates(self, one: Numbered) -> Iterable[Candidate]:
         """The candidates among those of the batch that have their place."""
         for link in _wanted(one.item):
-            for other, chain in self._own.get(link, ()):
+            for other, place in self._own.get(link, ()):
                 if _scope(other) == _scope(one):
-                    yield _candidate(other, link, chain)
+                    yield _candidate(other, link, place)
 
-    def _offer(self, one: Numbered, chain: int) -> None:
+    def _offer(self, one: Numbered, place: Linked) -> None:
         """From now on, those that come after it in the batch may continue it."""
         for link in self._offers(one.item):
-            self._own[link].append((one, chain))
+            self._own[link].append((one, place))
 
     def _offers(self, item: Prepared) -> Iterable[bytes]:
         """The hashes by which the batch can find a completion, as far as any of it asks for them."""
@@ -180,19 +193,23 @@ class Linker:
                 yield choice.links.answer
         if item.first_choice is not None and item.first_choice.links.pair in self._wanted:
             yield item.first_choice.links.pair
+        for name in item.names:
+            if name.link in self._wanted:
+                yield name.link
 
 
-def _candidate(one: Numbered, link: bytes, chain: int) -> Candidate:
+def _candidate(one: Numbered, link: bytes, place: Linked) -> Candidate:
     start = one.item.closed.start
     return Candidate(
         seq=one.seq,
-        chain=chain,
+        chain=place.chain,
         link=link,
         ended_us=one.item.ended_us,
         session=column_text(start.session),
         user=column_text(start.user),
         children=0,
         same_prompt=False,
+        step=place.step,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from tailrace.chains.links import links_of
+from tailrace.chains.names import own_names, parent_name
 from tailrace.records import Attempt, Closed, UsageSource
 from tailrace.wire.endpoints import ENDPOINTS
 from tailrace.writer.answer_parts import answer_parts
@@ -27,6 +28,9 @@ def prepare(closed: Closed, prices: Prices | None = None) -> Prepared:
     wire = _PARSED.get(start.endpoint)
     request = request_parts(closed.request, start.endpoint, start.project)
     links = links_of(wire.turns_of(request.parsed) if wire is not None else ())
+    parent = parent_name(start.endpoint, request.parsed)
+    if parent is not None:
+        links = replace(links, parent=parent.link, pair=None, earlier=(), named=True)
     answer = answer_parts(closed, wire, request.parsed, links)
     raws = []
     if request.raw_reason is not None and not _omits(closed, "request"):
@@ -38,7 +42,8 @@ def prepare(closed: Closed, prices: Prices | None = None) -> Prepared:
     if answer.usage.source == UsageSource.NONE:
         answer = replace(answer, usage=estimated(request, answer))
     cost_usd = None if prices is None else _cost(closed, answer, prices)
-    return Prepared(closed, request, answer, links, _attempts(closed), tuple(raws), cost_usd)
+    names = own_names(start.endpoint, request.parsed, answer.id)
+    return Prepared(closed, request, answer, links, _attempts(closed), tuple(raws), cost_usd, parent, names)
 
 
 def _cost(closed: Closed, answer: AnswerParts, prices: Prices) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tailrace.chains.links import AnswerLinks, Links
+from tailrace.chains.names import Name
 from tailrace.records import Attempt, Closed, Json, Usage
 
 REQUEST: Final = "request"
@@ -81,6 +82,8 @@ class Prepared:
     attempts: tuple[Attempt, ...]
     raws: tuple[Raw, ...]
     cost_usd: float | None = None
+    parent: Name | None = None  # as the client named it
+    names: tuple[Name, ...] = ()  # by which it can be continued
 
     @property
     def project(self) -> str:

@@ -44,7 +44,7 @@ def completion_row(seq: int, item: Prepared, placed: Placed, linked: Linked, *, 
     )
     told = (column_text(start.session), column_text(start.user), _tags(start.tags), column_text(start.config))
     return (
-        seq, item.closed.id.bytes, start.at_us, *_outcome(item), start.step, *links, *parts, *_usage(item), *told,
+        seq, item.closed.id.bytes, start.at_us, *_outcome(item), linked.step, *links, *parts, *_usage(item), *told,
         *_more(item),
     )  # fmt: skip
 
