@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.wire.endpoint import Folded
-from tailrace.wire.fold import fold_chat
+from tailrace.wire.fold import fold_chat, fold_completions
 from tailrace.wire.scan import StreamScan
 from tailrace.wire.sse import Splitter
 
@@ -137,6 +137,72 @@ def test_logprobs_are_appended() -> None:
     assert choice["finish_reason"] == "length"
 
 
+def test_what_stands_beside_the_deltas() -> None:
+    folded = _fold(
+        _chunk({"content": "a"}, token_ids=[1], stop_reason=None, content_filter_results={"hate": {"filtered": False}}),
+        _chunk({"content": "b"}, token_ids=[2, 3], content_filter_results={}),
+        _chunk({}, stop_reason=7, token_ids=None, finish="stop"),
+    )
+    assert folded.lossless
+    assert folded.answer is not None
+    choice = folded.answer["choices"][0]
+    assert (choice["token_ids"], choice["stop_reason"], choice["content_filter_results"]) == ([1, 2, 3], 7, {})
+
+
+def test_reasoning_in_the_words_of_several_providers() -> None:
+    details = [{"type": "reasoning.text", "text": "h", "index": 0}]
+    message = _message(
+        _chunk({"reasoning": "h", "reasoning_content": "h", "reasoning_details": details}),
+        _chunk({"reasoning": "m", "reasoning_content": "m", "reasoning_details": [{"text": "m", "index": 0}]}),
+        _chunk({"provider_specific_fields": {"a": 1}}),
+        _chunk({"provider_specific_fields": {"a": 1, "b": 2}}),
+    )
+    assert (message["reasoning"], message["reasoning_content"]) == ("hm", "hm")
+    assert message["reasoning_details"] == [*details, {"text": "m", "index": 0}]
+    assert message["provider_specific_fields"] == {"a": 1, "b": 2}
+
+
+def test_text_completions() -> None:
+    top = {**TOP, "object": "text_completion"}
+
+    def chunk(text: Any, index: int = 0, **more: Any) -> bytes:
+        choice = {"text": text, "index": index, "logprobs": None, "finish_reason": None}
+        return _event({**top, "choices": [choice | more], "usage": None})
+
+    def logprobs(token: str, at: int) -> dict[str, Any]:
+        return {"tokens": [token], "token_logprobs": [-0.5], "top_logprobs": [{token: -0.5}], "text_offset": [at]}
+
+    folded = fold_completions(
+        chunk("He", logprobs=logprobs("He", 0))
+        + chunk("x", 1)
+        + chunk("llo", logprobs=logprobs("llo", 2))
+        + chunk("", finish_reason="stop")
+        + _event({**top, "choices": [], "usage": {"prompt_tokens": 1}})
+        + DONE
+    )
+    assert folded.lossless, folded.reason
+    assert folded.answer == {
+        **top,
+        "usage": {"prompt_tokens": 1},
+        "choices": [
+            {
+                "index": 0,
+                "text": "Hello",
+                "finish_reason": "stop",
+                "logprobs": {
+                    "tokens": ["He", "llo"],
+                    "token_logprobs": [-0.5, -0.5],
+                    "top_logprobs": [{"He": -0.5}, {"llo": -0.5}],
+                    "text_offset": [0, 2],
+                },
+            },
+            {"index": 1, "text": "x", "finish_reason": None, "logprobs": None},
+        ],
+    }
+    assert not fold_completions(chunk(["x"])).lossless
+    assert fold_completions(chunk(None)).lossless
+
+
 def test_a_stream_that_was_cut() -> None:
     whole = fold_chat(_chunk({"content": "a"}) + _chunk({"content": "b"})[:-1])
     assert (whole.terminal, whole.lossless) == (False, True)
@@ -156,6 +222,12 @@ def test_errors_in_the_stream() -> None:
     named = fold_chat(b"event: error\ndata: broken\n\n")
     assert (named.error, named.lossless) == ("broken", False)
     assert not _fold(_event({"error": "x"}), _event({"error": "y"})).lossless
+    assert _fold(_event({"error": "x"}), _event({"error": "x"})).lossless
+
+
+def test_errors_nested_without_end_are_compared_without_recursion() -> None:
+    deep = b'data: {"error":' + b"[" * 1000 + b"]" * 1000 + b"}\n\n"
+    assert fold_chat(deep + deep).reason == "an event cannot be proven to be rebuilt from its JSON"
 
 
 @pytest.mark.parametrize(
@@ -177,6 +249,7 @@ def test_errors_in_the_stream() -> None:
         _chunk("text"),
         _chunk({"content": ["x"]}) + _chunk({"content": "x"}),
         _chunk({"content": "x"}) + _chunk({"content": ["x"]}),
+        _chunk({"metadata": {"a": 1}}) + _chunk({"metadata": {"b": 1}}),
         _chunk({"tool_calls": ["x"]}),
         _chunk({"tool_calls": [{"index": 10**9}]}),
         _chunk({}, message={"content": "x"}),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.records import Usage, UsageSource
-from tailrace.wire.usage import finish_reason, read_usage
+from tailrace.wire.usage import finish_reason, read_messages_usage, read_usage
 
 
 def test_openai_counts() -> None:
@@ -18,8 +18,36 @@ def test_openai_counts() -> None:
         "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1},
         "completion_tokens_details": {"reasoning_tokens": 5, "audio_tokens": 2},
     }
-    expected = Usage(UsageSource.PROVIDER, 10, 20, 4, 5, 3)
+    expected = Usage(UsageSource.PROVIDER, 10, 20, 4, 5, audio_tokens=3, output_audio_tokens=2)
     assert read_usage({"usage": usage}, ended=True) == expected
+
+
+def test_the_cache_in_each_providers_words() -> None:
+    openrouter = {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 3}}
+    assert read_usage({"usage": openrouter}, ended=True) == Usage(
+        UsageSource.PROVIDER, 9, cached_tokens=4, cache_write_tokens=3
+    )
+    deepseek = {"prompt_tokens": 9, "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 5}
+    assert read_usage({"usage": deepseek}, ended=True).cached_tokens == 4
+
+
+def test_anthropics_input_is_told_without_the_cache_and_kept_with_it() -> None:
+    usage = {
+        "input_tokens": 10,
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 7,
+        "output_tokens": 20,
+        "output_tokens_details": {"thinking_tokens": 5},
+    }
+    expected = Usage(UsageSource.PROVIDER, 117, 20, cached_tokens=100, reasoning_tokens=5, cache_write_tokens=7)
+    assert read_messages_usage({"usage": usage}, ended=True) == expected
+    assert read_messages_usage({"usage": {"input_tokens": 10, "cache_read_input_tokens": None}}, ended=False) == Usage(
+        UsageSource.PARTIAL, 10
+    )
+    unknown = read_messages_usage({"usage": {"cache_read_input_tokens": 100, "output_tokens": 2}}, ended=True)
+    assert (unknown.input_tokens, unknown.cached_tokens) == (None, 100)
+    absurd = read_messages_usage({"usage": {"input_tokens": 2**53, "cache_read_input_tokens": 1}}, ended=True)
+    assert absurd.input_tokens is None
 
 
 def test_the_newer_names_and_an_answer_that_did_not_end() -> None:

@@ -1,4 +1,4 @@
-"""A stream of chat completion chunks → the chat completion that a plain call would have answered with.
+"""A stream of chunks → the completion that a plain call would have answered with; for chat and for text completions.
 
     strings are concatenated · lists appended · tool calls and choices put together by their index · the rest: last wins
 
@@ -6,14 +6,17 @@ Owns: that rule. Linear in the stream, whatever stands in it. What cannot be fol
 `reason`), so that the caller keeps the raw stream too.
 """
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 import orjson
 
+from tailrace.chains.canonical import canonical
 from tailrace.records import Json
 from tailrace.wire.endpoint import Folded
 from tailrace.wire.exact import is_exact
 from tailrace.wire.sse import Event, split
+from tailrace.wire.within import is_within
 
 DONE: Final = b"[DONE]"
 MAX_INDEX: Final = 1023
@@ -29,24 +32,47 @@ class _Text(list[str]):
 
 
 def fold_chat(stream: bytes) -> Folded:
-    """Folds the bytes of a whole stream, or of as much of it as came."""
-    fold = _Fold()
-    for event in split(stream):
-        fold.add(event)
-    return fold.result()
+    """Folds the bytes of a whole stream of chat completion chunks, or of as much of it as came."""
+    return _Fold("chat.completion", _ChatChoice).run(stream)
+
+
+def fold_completions(stream: bytes) -> Folded:
+    """The same for text completions."""
+    return _Fold("text_completion", _TextChoice).run(stream)
+
+
+class _Choice(Protocol):
+    """One choice, as its chunks come in."""
+
+    def add(self, choice: dict[str, Any]) -> str:
+        """Takes one choice of a chunk in; returns what was lost, empty where nothing was."""
+
+    def whole(self, index: int) -> dict[str, Any]:
+        """The choice of the answer."""
 
 
 class _Fold:
-    __slots__ = ("_choices", "_error", "_reason", "_terminal", "_top")
+    __slots__ = ("_choices", "_error", "_make", "_object", "_reason", "_terminal", "_top")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, make: Callable[[], _Choice]) -> None:
+        self._object = name
+        self._make = make
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._terminal = False
         self._error: Json | None = None
         self._reason = ""
 
-    def add(self, event: Event) -> None:
+    def run(self, stream: bytes) -> Folded:
+        for event in split(stream):
+            self._add(event)
+        answer = None
+        if self._top or self._choices:
+            choices = [self._choices[index].whole(index) for index in sorted(self._choices)]
+            answer = {"object": self._object, **self._top, "choices": choices}
+        return Folded(answer, self._terminal, self._error, not self._reason, self._reason)
+
+    def _add(self, event: Event) -> None:
         data = event.data
         if data.startswith(DONE):
             self._terminal = True
@@ -71,13 +97,6 @@ class _Fold:
             self._note_error(event, chunk)
             self._lose("an event is no object")
 
-    def result(self) -> Folded:
-        answer = None
-        if self._top or self._choices:
-            choices = [self._choices[index].whole(index) for index in sorted(self._choices)]
-            answer = {"object": "chat.completion", **self._top, "choices": choices}
-        return Folded(answer, self._terminal, self._error, not self._reason, self._reason)
-
     def _lose(self, reason: str) -> None:
         self._reason = self._reason or reason
 
@@ -89,7 +108,7 @@ class _Fold:
             return
         if self._error is None:
             self._error = stated
-        elif self._error != stated:
+        elif canonical(self._error) != canonical(stated):
             self._lose("a second error")
 
     def _add_chunk(self, chunk: dict[str, Any]) -> None:
@@ -111,13 +130,13 @@ class _Fold:
             return
         have = self._choices.get(index)
         if have is None:
-            have = self._choices[index] = _Choice()
+            have = self._choices[index] = self._make()
         reason = have.add(choice)
         if reason:
             self._lose(reason)
 
 
-class _Choice:
+class _ChatChoice:
     __slots__ = ("_calls", "_message", "_rest")
 
     def __init__(self) -> None:
@@ -126,18 +145,14 @@ class _Choice:
         self._rest: dict[str, Any] = {}
 
     def add(self, choice: dict[str, Any]) -> str:
-        """Takes one choice of a chunk in; returns what was lost, empty where nothing was."""
         lost = ""
-        rest = self._rest
         for name, value in choice.items():
             if name == "delta":
                 lost = self._add_delta(value) or lost
-            elif name == "logprobs" and isinstance(value, dict):
-                lost = _merge(rest, {name: value}) or lost
             elif name == "message":
                 lost = "a choice has a message beside its deltas"
-            elif name != "index" and (value is not None or name not in rest):
-                rest[name] = value
+            else:
+                lost = _add_beside(self._rest, name, value) or lost
         return lost
 
     def whole(self, index: int) -> dict[str, Any]:
@@ -171,6 +186,37 @@ class _Choice:
         last = max(self._calls, default=-1)
         index = last if last >= 0 and not call.get("id") else last + 1
         return index if index <= MAX_INDEX else None
+
+
+class _TextChoice:
+    __slots__ = ("_rest", "_text")
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._rest: dict[str, Any] = {}
+
+    def add(self, choice: dict[str, Any]) -> str:
+        lost = ""
+        for name, value in choice.items():
+            if name == "text" and isinstance(value, str):
+                self._text.append(value)
+            elif name == "text" and value is not None:
+                lost = "a text is no string"
+            elif name != "text":
+                lost = _add_beside(self._rest, name, value) or lost
+        return lost
+
+    def whole(self, index: int) -> dict[str, Any]:
+        return {"text": "".join(self._text), "index": index, "finish_reason": None, **_sealed(self._rest)}
+
+
+def _add_beside(rest: dict[str, Any], name: str, value: Json) -> str:
+    """Takes in what a choice has beside its text: pieces of lists and of logprobs, else the last value."""
+    if isinstance(value, list) or (name == "logprobs" and isinstance(value, dict)):
+        return _merge(rest, {name: value})
+    if name != "index" and (value is not None or name not in rest):
+        rest[name] = value
+    return ""
 
 
 def _index(holder: Json) -> int | None:
@@ -211,6 +257,8 @@ def _merge_other(into: dict[str, Any], name: str, value: Json, depth: int) -> st
         return _merge(into[name], value, depth - 1)
     else:
         into[name] = value
+        if isinstance(value, dict) and not is_within(have, value):
+            return "an object comes twice"
     return ""
 
 
