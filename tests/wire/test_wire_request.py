@@ -7,7 +7,7 @@ import pytest
 
 from tailrace.errors import Code, Refused
 from tailrace.wire.endpoints import chat
-from tailrace.wire.endpoints.chat import FIRST_USER_CHARS
+from tailrace.wire.opening import FIRST_USER_CHARS
 from tailrace.wire.request import Request, read_request
 from tailrace.wire.told import read_told
 

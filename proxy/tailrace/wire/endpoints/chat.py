@@ -3,48 +3,26 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tailrace.errors import Code, Refused
 from tailrace.records import Endpoint, Json
-from tailrace.wire.endpoint import EndpointWire, Read, Scan
+from tailrace.wire.endpoint import EndpointWire, Read
 from tailrace.wire.fold import fold_chat
+from tailrace.wire.opening import read_messages
 from tailrace.wire.scan import StreamScan
 from tailrace.wire.usage import finish_reason, read_usage
-
-FIRST_USER_CHARS: Final = 512
-"""How much of the first user message goes into a sticky key."""
 
 
 def read(parsed: dict[str, Any]) -> Read:
     """As `EndpointWire.read`. Raises Refused where `messages` is no list of objects."""
     step, first_user = read_messages(parsed.get("messages"))
-    return Read(step, first_user, usage_open=bool(parsed.get("stream")) and _is_open(parsed.get("stream_options")))
+    return Read(step, first_user, leaves_usage_open(parsed))
 
 
-def read_messages(messages: Json) -> tuple[int, str]:
-    """The step that answers `messages`, and the first user message's text, cut. Raises Refused."""
-    if not isinstance(messages, list) or not messages:
-        raise _invalid("`messages` must be a non-empty array of objects.")
-    answers = 0
-    first: dict[str, Any] | None = None
-    for message in messages:
-        if not isinstance(message, dict):
-            raise _invalid(f"`messages[{messages.index(message)}]` must be an object.")
-        role = message.get("role")
-        if role == "assistant":
-            answers += 1
-        elif first is None and role == "user":
-            first = message
-    return 1 + answers, "" if first is None else short_text(first.get("content"))
-
-
-def short_text(content: Json) -> str:
-    """The beginning of a content that is a string or a list of parts."""
-    if isinstance(content, str):
-        return content[:FIRST_USER_CHARS]
-    if not isinstance(content, list):
-        return ""
-    texts = (part.get("text") for part in content[:16] if isinstance(part, dict))
-    return "".join(text[:FIRST_USER_CHARS] for text in texts if isinstance(text, str))[:FIRST_USER_CHARS]
+def leaves_usage_open(parsed: dict[str, Any]) -> bool:
+    """Whether a request streams, and did not say whether it wants a usage chunk."""
+    if not parsed.get("stream"):
+        return False
+    options = parsed.get("stream_options")
+    return options is None or (isinstance(options, dict) and "include_usage" not in options)
 
 
 def turns_of(request: Json) -> Sequence[dict[str, Any]]:
@@ -65,23 +43,11 @@ def answers_of(answer: Json) -> Sequence[tuple[int, dict[str, Any]]]:
     ]
 
 
-def _scan(drop_usage: bool) -> Scan:
-    return StreamScan(drop_usage=drop_usage)
-
-
-def _invalid(message: str) -> Refused:
-    return Refused(Code.INVALID_REQUEST, message, status=400)
-
-
-def _is_open(options: Json) -> bool:
-    return options is None or (isinstance(options, dict) and "include_usage" not in options)
-
-
 WIRE: Final = EndpointWire(
     endpoint=Endpoint.CHAT,
     path="/chat/completions",
     read=read,
-    scan=_scan,
+    scan=lambda drop_usage: StreamScan(drop_usage=drop_usage),
     fold=fold_chat,
     usage=lambda answer, ended: read_usage(answer, ended=ended),
     finish_reason=finish_reason,
