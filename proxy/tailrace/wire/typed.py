@@ -20,7 +20,7 @@ from tailrace.wire.sse import Event, split
 DONE: Final = b"[DONE]"
 """The end that chat completions have. Some servers send it on these streams too, and clients stop there."""
 
-UNNAMED: Final = (b"", b"message")
+UNNAMED: Final = frozenset((b"", b"message"))
 """No name, and the one that events without a name have by the standard."""
 
 _ERROR_FRAME: Final = frozenset(("type", "error", "sequence_number"))

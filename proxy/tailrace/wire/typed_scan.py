@@ -26,6 +26,7 @@ _KIND: Final = re.compile(
     rb"(?:event: ?([^\r\n]*+)[\r\n]"
     rb'|data:[ \t]*+(?:\{\s*+"type"\s*+:\s*+"([^"\\]*+)"|(\[DONE\])))'
 )
+_PLAIN: Final = re.compile(rb"event: ([^\r\n]*+)\ndata:[^\r\n]*+\n\n")
 _BETWEEN: Final = re.compile(rb"(?:[\r\n]|:[^\r\n]*+[\r\n])*+")  # blank lines and whole comments
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _BLANK_LINE: Final = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
@@ -61,7 +62,7 @@ class TypedScan:
         self._terminal = kinds.terminal | {DONE}
         self._failed = kinds.failed
         self._quiet = kinds.quiet
-        self._special = self._terminal | kinds.failed | kinds.quiet
+        self._special = self._terminal | kinds.failed | kinds.quiet | UNNAMED
         self._start: bytes | None = b""  # the stream's first bytes, while they may be part of a byte order mark
         self._begun = False  # the terminal event
         self._held: list[bytes] = []
@@ -84,13 +85,13 @@ class TypedScan:
         if (
             not self._size
             and chunk.startswith(b"event: ")
-            and chunk.endswith(b"\n\n")
             and chunk.find(b"\n\n") == len(chunk) - 2
-            and chunk[7 : (line := chunk.find(b"\n"))] not in self._special
-            and chunk.startswith(b"data:", line + 1)
-            and b'"error"' not in chunk
+            and chunk.startswith(b"data:", (line := chunk.find(b"\n")) + 1)
             and b"\r" not in chunk
-            and self._is_plain(chunk[7:line])
+            and self._start is None
+            and not self._begun
+            and not self._commenting
+            and self._is_plain(chunk[7:line], chunk)
         ):
             self.events += 1
             return chunk
@@ -116,9 +117,9 @@ class TypedScan:
             return start + self._finish_event()
         return start
 
-    def _is_plain(self, name: bytes) -> bool:
-        """Whether an event of this name may pass unread here: nothing is pending, and the name says what it is."""
-        return self._start is None and not self._begun and not self._commenting and name not in UNNAMED
+    def _is_plain(self, name: bytes, event: bytes) -> bool:
+        """Whether an event may pass unread: its name says what it is, and it tells of no error."""
+        return name not in self._special and b'"error"' not in event
 
     def _feed(self, chunk: bytes) -> bytes:
         out: list[bytes] = []
@@ -148,6 +149,11 @@ class TypedScan:
 
     def _inside(self, chunk: bytes, at: int, out: list[bytes]) -> int:
         """Takes the event's bytes up to its blank line, or all of `chunk`; returns where it stopped."""
+        plain = _PLAIN.match(chunk, at) if not self._size else None
+        if plain is not None and self._is_plain(plain[1], plain[0]):
+            self.events += 1
+            out.append(plain[0])
+            return plain.end()
         end = self._blank_line(chunk, at)
         piece = chunk[at : len(chunk) if end is None else end]
         self._add(piece, out)
