@@ -1,5 +1,6 @@
 """Edits touch one value and nothing else, or are refused."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import Code, Refused
-from tailrace.wire.splice import ask_for_usage, replace_model
+from tailrace.wire.splice import ask_for_usage, remove_fields, replace_model
 
 KEYS = st.sampled_from(["model", "stream_options", "a", 'q"model', "messages"])
 VALUES = st.recursive(
@@ -101,3 +102,94 @@ def test_where_the_question_is_put() -> None:
 )
 def test_what_the_client_decided_or_hid_is_left_alone(raw: bytes) -> None:
     assert ask_for_usage(raw, orjson.loads(raw)) is raw
+
+
+PRIVATE = frozenset(("litellm_session_id", "x::tags", "gone"))
+PRIVATE_KEYS = st.sampled_from(["litellm_session_id", "x::tags", "gone", "model", "a", 'q"gone', "gone\\"])
+PRIVATE_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from(['"gone":1', "}", "]", '{"gone":', "\\", '"', "", None, True, -1, 1.5, "é, x", [], {}]),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(PRIVATE_KEYS, inner, max_size=3)),
+    max_leaves=8,
+)
+
+_OPTIONS = {"tight": 0, "indented": orjson.OPT_INDENT_2}
+
+
+@given(st.dictionaries(PRIVATE_KEYS, PRIVATE_VALUES, max_size=6), st.sampled_from(["tight", "indented", "python"]))
+def test_private_fields_go_and_nothing_else(body: dict[str, Any], style: str) -> None:
+    raw = json.dumps(body).encode() if style == "python" else orjson.dumps(body, option=_OPTIONS[style])
+    edited = remove_fields(raw, orjson.loads(raw), PRIVATE)
+    kept = {name: value for name, value in body.items() if name not in PRIVATE}
+    assert orjson.loads(edited) == kept
+    assert list(orjson.loads(edited)) == list(kept)
+    if style == "tight":
+        assert edited == orjson.dumps(kept)
+    if len(kept) == len(body):
+        assert edited is raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"gone":1,"a":1.0e0}', b'{"a":1.0e0}'),
+        (b'{ "a" : 1.0e0 , "gone" : {"x": [1, "}"]} }', b'{ "a" : 1.0e0  }'),
+        (b'{"a":1,\r\n\t"gone":"x\\"}",\r\n\t"b":"\\u00e9"}', b'{"a":1,\r\n\t"b":"\\u00e9"}'),
+        (b' {"gone" : null } ', b" { } "),
+        (b'{"gone":1,"x::tags":{},"litellm_session_id":"s"}', b"{}"),
+        (b'{"a":[{"gone":1}],"gone":true,"b":"\\"gone\\":1"}', b'{"a":[{"gone":1}],"b":"\\"gone\\":1"}'),
+        (b'{"n":12345678901234567890123,"gone":-0.5}', b'{"n":12345678901234567890123}'),
+    ],
+)
+def test_every_byte_beside_a_private_field_stays(raw: bytes, expected: bytes) -> None:
+    assert remove_fields(raw, orjson.loads(raw), PRIVATE) == expected
+
+
+def test_a_body_whose_model_was_replaced_before() -> None:
+    parsed = {"model": "old", "gone": 1}
+    assert remove_fields(b'{"model":"new","gone":1}', parsed, PRIVATE) == b'{"model":"new"}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"g\\u006fne":1, "a": [1, 2]}',
+        b'{"b":[' + b",".join([b'{"gone":1}'] * 200) + b'],"g\\u006fne":1,"a":[1,2]}',
+        b'{"gone":[' + b"1," * 30_000 + b'1], "a": [1, 2]}',
+    ],
+)
+def test_a_private_field_that_hides_is_taken_out_by_writing_the_rest_anew(raw: bytes) -> None:
+    parsed = orjson.loads(raw)
+    edited = remove_fields(raw, parsed, PRIVATE)
+    parsed.pop("gone")
+    assert edited == orjson.dumps(parsed)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"gone":1,"gone":2}',
+        b'{"g\\u006fne":1,"n":12345678901234567890123}',
+        b'{"gone":1,"deep":' + b"[" * 300 + b"]" * 300 + b"}",
+        b'{"g\\u006fne":1,"a":"' + b"x" * 2**20 + b'"}',
+    ],
+)
+def test_a_private_field_that_cannot_be_proven_out_is_refused_by_name(raw: bytes) -> None:
+    with pytest.raises(Refused, match="without `gone`") as caught:
+        remove_fields(raw, orjson.loads(raw), PRIVATE)
+    assert caught.value.code == Code.INVALID_REQUEST
+
+
+def test_many_private_fields_in_a_long_body_are_not_proven_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"f{number}" for number in range(100)]
+    raw = orjson.dumps(dict.fromkeys(names, 1) | {"a": "x" * 2**20})
+    parsed: list[int] = []
+
+    def loads(text: bytes) -> Any:
+        parsed.append(len(text))
+        return orjson.loads(text)
+
+    stand_in = SimpleNamespace(loads=loads, dumps=orjson.dumps, JSONDecodeError=orjson.JSONDecodeError)
+    monkeypatch.setattr("tailrace.wire.splice.orjson", stand_in)
+    with pytest.raises(Refused):
+        remove_fields(raw, orjson.loads(raw), frozenset(names))
+    assert sum(parsed) < 4 * 2**20

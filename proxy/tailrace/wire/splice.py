@@ -7,21 +7,33 @@ A token inside a string, a nested object's key, a shadowed duplicate and an esca
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from tailrace.errors import Code, Refused
+from tailrace.wire.exact import is_exact
 
 _MAX_TRIES: Final = 64
 _MAX_PARSED_BYTES: Final = 2**23
 """What all tries of one edit may parse together, beyond the first two: a hostile body must not hold the event loop."""
+
+_MAX_PROVEN_BYTES: Final = 2**25
+"""What the proofs of several fields may parse together."""
+
+_MAX_REWRITTEN_BYTES: Final = 2**20
+"""Proving that a body may be written anew takes up to 50 ms a MiB."""
 
 _RENAMED: Final = b'"\\u0000tailrace"'
 _MODEL: Final = re.compile(rb'("model")[ \t\r\n]*:[ \t\r\n]*("(?:[^"\\]|\\.)*+")', re.DOTALL)
 _NULL_OPTIONS: Final = re.compile(rb'("stream_options")[ \t\r\n]*:[ \t\r\n]*(null)')
 _OBJECT_OPTIONS: Final = re.compile(rb'("stream_options")[ \t\r\n]*:[ \t\r\n]*(\{)')
 _ASK: Final = b'"include_usage":true'
+_SPACE: Final = rb"[ \t\r\n]*+"
+_COMMA: Final = re.compile(_SPACE + b"," + _SPACE)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]|[^\[\]{}",: \t\r\n]++', re.DOTALL)
+_MAX_TOKENS: Final = 20_000
 
 
 def replace_model(body: bytes, parsed: dict[str, Any], new: str) -> bytes:
@@ -63,8 +75,70 @@ def ask_for_usage(body: bytes, parsed: dict[str, Any]) -> bytes:
 
 
 def remove_fields(body: bytes, parsed: dict[str, Any], names: frozenset[str]) -> bytes:
-    """`body` without the top-level fields `names`."""
-    return orjson.dumps({name: value for name, value in parsed.items() if name not in names}) if names else body
+    """`body` without the top-level fields `names`: each goes with one comma and the space at it.
+
+    `parsed` tells which of them are there. Where they cannot be proven to be out, the rest is written anew if that is
+    exact.
+
+    Raises:
+        Refused: INVALID_REQUEST, naming the fields, where it is not (a field written twice beside digits that a double
+            does not hold, for example), or the body is too long for that.
+    """
+    gone = [name for name in parsed if name in names]
+    if not gone:
+        return body
+    whole = orjson.loads(body)
+    kept = {name: value for name, value in whole.items() if name not in names}
+    edited = _without(body, gone)
+    if edited is not None and _says(edited, kept):
+        return edited
+    if len(body) <= _MAX_REWRITTEN_BYTES and is_exact(body, whole):
+        return orjson.dumps(kept)
+    listed = ", ".join(f"`{name}`" for name in gone)
+    raise Refused(Code.INVALID_REQUEST, f"The request body cannot be sent on without {listed}.", status=400)
+
+
+def _without(body: bytes, names: list[str]) -> bytes | None:
+    """`body` with each of `names` cut out at its likeliest place; None where one has none, or it would take long."""
+    if len(names) > 1 and len(names) * len(body) > _MAX_PROVEN_BYTES:
+        return None
+    edited: bytes | None = body
+    for name in names:
+        if edited is not None:
+            edited = _cut(edited, name)
+    return edited
+
+
+def _cut(body: bytes, name: str) -> bytes | None:
+    """`body` without the member `name`, and without the comma that told it from the next, or else from the last."""
+    place = _prove(body, name, re.compile(b"(%b)%b:%b" % (re.escape(orjson.dumps(name)), _SPACE, _SPACE)))
+    end = None if place is None else _value_end(body, place.end())
+    if place is None or end is None:
+        return None
+    begin = place.start()
+    after = _COMMA.match(body, end)
+    if after is not None:
+        return body[:begin] + body[after.end() :]
+    before = body[:begin].rstrip(b" \t\r\n")
+    return (before[:-1] if before.endswith(b",") else body[:begin]) + body[end:]
+
+
+def _value_end(body: bytes, begin: int) -> int | None:
+    """Where the value ends that begins at `begin`; None where that takes too long to find out."""
+    depth = 0
+    for token in islice(_TOKEN.finditer(body, begin), _MAX_TOKENS):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return None
+
+
+def _says(body: bytes, value: dict[str, Any]) -> bool:
+    """Whether `body` is JSON that says `value`."""
+    try:
+        return orjson.dumps(orjson.loads(body)) == orjson.dumps(value)
+    except (orjson.JSONDecodeError, TypeError):  # TypeError: nested deeper than it writes
+        return False
 
 
 def _prove(body: bytes, key: str, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
