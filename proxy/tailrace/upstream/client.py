@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 
 from tailrace.errors import CallError, Code, ProviderFailed, ProviderTimeout, ProviderTruncated, Refused, SettingsError
-from tailrace.settings import Provider, Timeouts
+from tailrace.settings import Provider, Timeouts, split_base_url
 from tailrace.upstream.encode import Header
 from tailrace.upstream.pool import Origin, PoolStats, PoolTransport
 from tailrace.upstream.response import Disconnected
@@ -94,6 +94,8 @@ class Upstream:
 def open_upstream(name: str, provider: Provider, transport: httpx.AsyncBaseTransport | None = None) -> Upstream:
     """The upstream of the provider `name`. Opens no connection yet. `transport` takes the place of the configured one.
 
+    Where the base URL's path holds the model, that path is no part of the upstream's: it comes with each call.
+
     Raises SettingsError where the provider's table asks for what cannot be had.
     """
     url = _base_url(name, provider)
@@ -108,7 +110,7 @@ def open_upstream(name: str, provider: Provider, transport: httpx.AsyncBaseTrans
 
 def _base_url(name: str, provider: Provider) -> httpx.URL:
     try:
-        url = httpx.URL(provider.base_url)
+        url = httpx.URL(split_base_url(provider.base_url)[0])
     except httpx.InvalidURL as exc:
         raise SettingsError(f"providers.{name}.base_url: {exc}") from exc
     if url.userinfo:
@@ -137,12 +139,27 @@ def _httpx_transport(name: str, provider: Provider, url: httpx.URL) -> httpx.Asy
         max_keepalive_connections=provider.max_connections,
         keepalive_expiry=provider.keepalive_s,
     )
+    context = _context(name, provider)
+    proxy = _proxy(name, provider, url, context)
     try:
-        return httpx.AsyncHTTPTransport(
-            http1=True, http2=provider.http2, verify=_context(name, provider), limits=limits, proxy=_system_proxy(url)
-        )
-    except (ImportError, ValueError) as exc:  # httpx on a proxy's URL that it does not speak
+        return httpx.AsyncHTTPTransport(http1=True, http2=provider.http2, verify=context, limits=limits, proxy=proxy)
+    except ImportError as exc:  # the system's proxy speaks SOCKS, for which httpx wants another package
         raise SettingsError(f"providers.{name}.transport: the system's proxy cannot be used: {exc}") from exc
+
+
+def _proxy(name: str, provider: Provider, url: httpx.URL, context: ssl.SSLContext) -> httpx.Proxy | None:
+    """The proxy on the way to `url`: the settings' own, else the system's."""
+    own = provider.proxy
+    address = _system_proxy(url) if own is None else own.get_secret_value()
+    if address is None:
+        return None
+    try:
+        return httpx.Proxy(address, ssl_context=context if address.startswith("https:") else None)
+    except (ValueError, httpx.InvalidURL) as exc:
+        if own is None:
+            raise SettingsError(f"providers.{name}.transport: the system's proxy cannot be used: {exc}") from exc
+        # What httpx says of it may repeat the password.
+        raise SettingsError(f"providers.{name}.proxy: is no address of a proxy; write http://host:port") from None
 
 
 def _context(name: str, provider: Provider) -> ssl.SSLContext:
