@@ -196,7 +196,7 @@ class Retry(Table):
 
 
 class Cooldown(Table):
-    """When a failing target is left alone. One call then tries it; as it fares, the target is back or rests again."""
+    """When a failing target is left alone, while there is another. One call then tries it: back, or another rest."""
 
     after: Count = 5
     """Failures in a row: no connection, a clock that ran out, 408, 429, 5xx."""
