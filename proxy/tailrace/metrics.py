@@ -43,6 +43,10 @@ _first_byte = Histogram(
 _overhead = Histogram(
     "tailrace_overhead_seconds", "Of a call's duration, what was spent in the proxy itself.", buckets=_OVERHEAD_SECONDS
 )
+_retries = Counter("tailrace_retries", "Attempts that repeat one at the same target.", ("provider",))
+_fallbacks = Counter("tailrace_fallbacks", "Calls that went on to another target.", ("alias",))
+_cache = Counter("tailrace_cache_lookups", "Answers looked for in an alias's cache.", ("alias", "outcome"))
+_copies = Counter("tailrace_shadow_copies", "Copies of calls for shadows.", ("alias", "outcome"))
 _unlogged = Counter("tailrace_gap_calls", "Calls, or ends of answers, that the log could not keep.")
 _journal_bytes = Gauge(
     "tailrace_journal_bytes", "Bytes of this process's journal segments.", multiprocess_mode="livesum"
@@ -84,6 +88,26 @@ def completed(endpoint: str, end: End) -> None:
         series.first_byte.observe(end.first_byte_us / 1e6)
     if end.overhead_us is not None:
         _overhead.observe(end.overhead_us / 1e6)
+
+
+def retried(provider: str) -> None:
+    """A call of a provider is tried again."""
+    _retries.labels(provider).inc()
+
+
+def fell_back(alias: str | None) -> None:
+    """A call goes to another target than its first; `alias` is a name of the settings."""
+    _fallbacks.labels(alias or "none").inc()
+
+
+def cache_looked_up(alias: str, *, hit: bool) -> None:
+    """An alias's cache was asked for an answer."""
+    _cache.labels(alias, "hit" if hit else "miss").inc()
+
+
+def copied(alias: str, *, sent: bool) -> None:
+    """A copy of a call was sent to a shadow, or left out because too many were running."""
+    _copies.labels(alias, "sent" if sent else "left_out").inc()
 
 
 def in_flight(calls: int) -> None:

@@ -15,6 +15,9 @@ Json = Any
 DEFAULT_PROJECT: Final = "default"
 """The project of every call while no Tailrace keys exist."""
 
+CACHE: Final = "cache"
+"""The provider of an answer that Tailrace gave again."""
+
 
 class Status(StrEnum):
     """How a completion ended, seen from the client. One word a row."""

@@ -11,7 +11,7 @@ from tailrace.relay.guard import Receive
 from tailrace.relay.live import Connection, Live, Relay
 from tailrace.relay.outbound import Header
 from tailrace.relay.outgoing import prepare
-from tailrace.relay.routing import Route, choose_route, sticky_key
+from tailrace.relay.routing import Plan, plan, sticky_key
 from tailrace.settings import Settings
 from tailrace.wire.endpoint import EndpointWire
 from tailrace.wire.request import Request, read_request
@@ -31,6 +31,9 @@ class Accepted:
     told: Told
     origin: Origin = Origin.APP
     source: str | None = None
+    fixed: Plan | None = None  # where it goes, whatever its model leads to
+    repeatable: bool = True
+    idempotent: bool = False
 
     @property
     def endpoint(self) -> Endpoint:
@@ -52,9 +55,11 @@ class Accepted:
     def logged(self) -> bytes:
         return b"" if self.told.omits_request else self.body
 
-    def choose(self, settings: Settings, caller: str | None) -> Route:
+    def plan(self, settings: Settings, caller: str | None) -> Plan:
+        if self.fixed is not None:
+            return self.fixed
         sticky = sticky_key(self.told.session, caller, self.told.user, self.request.first_user)
-        return choose_route(settings, self.request.model, sticky)
+        return plan(settings, self.request.model, sticky)
 
     def prepare(self, connection: Connection, model: str) -> Prepared:
         return prepare(self, connection, model)

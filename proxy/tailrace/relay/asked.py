@@ -13,7 +13,7 @@ from tailrace.ids import uuid7
 from tailrace.records import Endpoint, Origin
 from tailrace.relay.live import Connection, Relay
 from tailrace.relay.outbound import Header
-from tailrace.relay.routing import Route
+from tailrace.relay.routing import Plan
 from tailrace.relay.tap import Tap
 from tailrace.settings import Settings
 from tailrace.upstream.client import Outgoing
@@ -72,7 +72,15 @@ class Asked(Protocol):
     def source(self) -> str | None:
         """Id of the completion that this one copies."""
 
-    def choose(self, settings: Settings, caller: str | None) -> Route:
+    @property
+    def repeatable(self) -> bool:
+        """It can be said twice: its body was read whole."""
+
+    @property
+    def idempotent(self) -> bool:
+        """Acting on it twice is acting once."""
+
+    def plan(self, settings: Settings, caller: str | None) -> Plan:
         """Where it goes. Raises Refused."""
 
     def prepare(self, connection: Connection, model: str) -> Prepared:

@@ -18,22 +18,24 @@ from tailrace.errors import (
     CallError,
     Code,
     LogUnavailable,
-    ProviderFailed,
     ProviderTimeout,
     ProviderTruncated,
     Refused,
 )
-from tailrace.records import DEFAULT_PROJECT, Attempt, End, Endpoint, Start, Status
-from tailrace.relay.accept import accept
+from tailrace.records import CACHE, DEFAULT_PROJECT, End, Endpoint, Origin, Start, Status
+from tailrace.relay.accept import Accepted, accept
 from tailrace.relay.asked import Asked, arrive
+from tailrace.relay.attempts import Attempts, status_of
 from tailrace.relay.body import ClientLeft
+from tailrace.relay.cache import Kept, cache_key
+from tailrace.relay.copies import send_copies
 from tailrace.relay.entry import Entry, Unlogged
 from tailrace.relay.guard import Cause, Guard, Phase, Receive
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.outbound import header_text
 from tailrace.relay.provider_call import Course, ProviderCall
 from tailrace.relay.reply import Reply, Send
-from tailrace.relay.routing import Route
+from tailrace.relay.routing import Plan
 from tailrace.relay.tap import Ending, Spool
 from tailrace.relay.upload import ClientBody
 from tailrace.wire.endpoint import EndpointWire
@@ -88,7 +90,9 @@ class _Completion:
         self._caller = relay.callers.name(asked.headers)
         self._entry: Entry = Unlogged()
         self._gone = False
-        self._call: ProviderCall | None = None
+        self._attempts: Attempts | None = None
+        self._held = b""  # an answer from the cache
+        self._cache_key = b""
         log = live.settings.log
         spool = Spool(self._part, limit=log.part_bytes, interval_s=log.part_interval_s)
         self._course = Course(spool, self._entry, relay.loop.time, reply.shape)
@@ -97,30 +101,59 @@ class _Completion:
 
     async def run(self) -> None:
         """The whole way of the call. Raises only a cancellation that is not its own guard's."""
-        route: Route | None = None
+        plan: Plan | None = None
         try:
-            route = self._asked.choose(self._live.settings, self._caller)
+            plan = self._asked.plan(self._live.settings, self._caller)
         except Refused as refused:
             self._failed(Status.REFUSED, refused)
+        kept = None if plan is None or plan.cache is None else self._look_up(plan)
         try:
-            await self._begin(route)
+            await self._begin(plan, kept)
         except LogUnavailable as error:
             metrics.refused(error.code)
             await self._reply.fail(error)
             return
-        if route is not None:
-            await self._guarded(route)
+        if kept is not None:
+            await self._give_again(kept)
+        elif plan is not None:
+            if plan.shadows and self._asked.origin is Origin.APP:
+                send_copies(self._relay, self._live, self._asked, plan, carry_out)
+            await self._guarded(plan)
         await self._close()
 
     # ---- before the provider
 
-    async def _begin(self, route: Route | None) -> None:
+    def _look_up(self, plan: Plan) -> Kept | None:
+        """The answer that is given again; else this one may be kept."""
+        asked = self._asked
+        if not isinstance(asked, Accepted) or plan.alias is None or asked.origin is not Origin.APP:
+            return None
+        cache = self._live.caches[plan.alias]
+        self._cache_key = cache_key(
+            plan, project=DEFAULT_PROJECT, caller=self._caller, endpoint=asked.endpoint, query=asked.query,
+            headers=asked.headers, body=asked.body, parsed=asked.request.parsed,
+        )  # fmt: skip
+        kept = cache.get(self._cache_key, self._course.time())
+        metrics.cache_looked_up(plan.alias, hit=kept is not None)
+        if kept is None:
+            self._reply.cache = cache
+        return kept
+
+    async def _give_again(self, kept: Kept) -> None:
+        """An answer from the cache is logged like any other, and shown when it is."""
+        own = [(b"x-tailrace-cache", b"hit"), (b"x-tailrace-id", self._reply.id), (b"x-request-id", self._reply.id)]
+        await self._reply.head(kept.status, [*kept.headers, *own], is_stream=kept.is_stream)
+        self._course.spool.add(kept.body, self._course.time())
+        self._held = kept.body
+
+    async def _begin(self, plan: Plan | None, kept: Kept | None) -> None:
         asked, told = self._asked, self._asked.told
+        route = plan.targets[0] if plan else None
         start = Start(
             at_us=asked.arrival.at_us,
             project=DEFAULT_PROJECT,
             endpoint=asked.endpoint,
-            provider=route.provider if route else "",
+            provider=CACHE if kept else route.provider if route else "",
             model=asked.model,
             sent_model=route.model if route else "",
             stream=asked.stream,
@@ -131,7 +164,7 @@ class _Completion:
             user=told.user,
             tags=told.tags,
             config=self._live.config_hash,
-            dialect=self._live.connections[route.provider].dialect.name if route else "openai",
+            dialect=_own_dialect(asked.endpoint) if kept or route is None else route.dialect,
             source=asked.source,
             external_id=told.external_id,
             trace=told.trace,
@@ -158,13 +191,14 @@ class _Completion:
 
     # ---- the provider's answer
 
-    async def _guarded(self, route: Route) -> None:
-        course = self._course
+    async def _guarded(self, plan: Plan) -> None:
+        course, timeouts = self._course, plan.targets[0].timeouts
+        self._attempts = Attempts(self._relay, self._live, self._asked, plan, course)
         guard = Guard(
             self._relay.tasks,
             self._receive,
-            route.timeouts,
-            drain=route.drain,
+            timeouts,
+            drain=plan.drain,
             on_tick=lambda: course.spool.tick(course.time()),
         )
         self._relay.calls[guard] = self._live
@@ -172,8 +206,9 @@ class _Completion:
             with guard:
                 if self._upload is not None and not self._upload.is_taken:
                     guard.phase = Phase.PAUSE  # the provider cannot answer what has not gone up yet
-                    self._upload.on_taken = lambda: guard.attempt(route.timeouts)
-                await self._attempt(route, guard)
+                    self._upload.on_taken = lambda: guard.attempt(timeouts)
+                await self._attempts.run(guard, self._reply)
+                self._settled()
                 self._gone = guard.client_is_gone()
         except asyncio.CancelledError:
             if guard.cause is None:
@@ -182,20 +217,20 @@ class _Completion:
             _absorb_cancellation()
             self._interrupted(guard.cause)
         except CallError as error:
-            self._failed(_status_of(error), error)
+            self._failed(status_of(error), error)
         finally:
             self._relay.left(guard)
 
-    async def _attempt(self, route: Route, guard: Guard) -> None:
-        self._call = call = ProviderCall(self._asked, self._live.connections[route.provider], route, self._course)
-        await call.open()
-        await call.pass_on(guard, self._reply)
-        self._settled(call)
+    @property
+    def _call(self) -> ProviderCall | None:
+        return self._attempts.call if self._attempts else None
 
-    def _settled(self, call: ProviderCall) -> None:
-        if call.ending is Ending.FAILED:
+    def _settled(self) -> None:
+        if self._call is None or self._call.ending is Ending.WHOLE:
+            return
+        if self._call.ending is Ending.FAILED:
             self._status = Status.PROVIDER_ERROR
-        elif call.ending is Ending.TRUNCATED:
+        else:
             self._failed(Status.PROVIDER_TRUNCATED, ProviderTruncated("The provider's answer stopped before its end."))
 
     # ---- what can go wrong
@@ -207,7 +242,7 @@ class _Completion:
     def _interrupted(self, cause: Cause) -> None:
         if cause is Cause.AFTER_TERMINAL and self._call is not None:
             self._call.settle(clean=False)
-            self._settled(self._call)
+            self._settled()
         elif cause is Cause.CLIENT_GONE:
             self._gone = True
         elif cause is Cause.SHUTDOWN:
@@ -252,13 +287,14 @@ class _Completion:
         if self._gone and self._status is Status.OK:
             self._status = Status.CLIENT_CLOSED
         duration_us = _us(now - arrival.begun)
-        headers = call.headers if call else []
+        headers = call.headers if call else self._reply.headers
+        error = self._error.code if self._error else None
         return End(
             at_us=arrival.at_us + duration_us,
             status=self._status,
-            last=self._last_attempt(now),
+            last=self._attempts.last(self._status, error) if self._attempts else None,
             http_status=self._http_status(),
-            error=self._error.code if self._error else None,
+            error=error,
             content_type=header_text(headers, b"content-type"),
             content_encoding=header_text(headers, b"content-encoding"),
             provider_request_id=header_text(headers, b"x-request-id") or header_text(headers, b"request-id"),
@@ -266,21 +302,6 @@ class _Completion:
             first_byte_us=_us(course.first_byte - arrival.begun) if course.first_byte is not None else None,
             duration_us=duration_us,
             overhead_us=_us(max(0.0, now - arrival.begun - course.waited)),
-        )
-
-    def _last_attempt(self, now: float) -> Attempt | None:
-        call, arrival = self._call, self._asked.arrival
-        if call is None:
-            return None
-        return Attempt(
-            n=1,
-            at_us=arrival.at_us + _us(call.begun - arrival.begun),
-            provider=call.route.provider,
-            model=call.route.model,
-            outcome=self._status,
-            http_status=call.status,
-            error=self._error.code if self._error else None,
-            duration_us=_us(now - call.begun),
         )
 
     def _http_status(self) -> int | None:
@@ -299,25 +320,27 @@ class _Completion:
     async def _deliver(self) -> None:
         if self._gone:
             return
-        last, held = (self._call.last, self._call.held) if self._call else (b"", b"")
+        last, held = (self._call.last, self._call.held) if self._call else (b"", self._held)
         if self._error is None:
             await self._reply.finish(last + held)
+            self._keep()
             return
         if last and self._reply.started:
             await self._reply.release(last)
         await self._reply.fail(self._error)
 
+    def _keep(self) -> None:
+        """The answer was whole, is in the log and was sent: it may be given again."""
+        reply = self._reply
+        if self._status is Status.OK and reply.cache is not None and reply.recording is not None:
+            kept = reply.recording.kept()
+            if kept is not None:
+                reply.cache.put(self._cache_key, kept, self._course.time())
 
-def _status_of(error: CallError) -> Status:
-    """What a failed provider call makes of its completion."""
-    match error:
-        case ProviderTimeout():
-            return Status.PROVIDER_TIMEOUT
-        case ProviderTruncated():
-            return Status.PROVIDER_TRUNCATED
-        case ProviderFailed():
-            return Status.PROVIDER_ERROR
-    return Status.REFUSED
+
+def _own_dialect(endpoint: Endpoint) -> str:
+    """The dialect in which a client of `endpoint` is answered."""
+    return "anthropic" if endpoint is Endpoint.MESSAGES else "openai"
 
 
 def _us(seconds: float) -> int:

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
+from tailrace.relay.addressing import (
+    name_credential,
+    own_credential,
+    own_headers,
+    own_query,
+    path_prefix,
+    takes_callers_key,
+)
+from tailrace.relay.cache import ResponseCache
 from tailrace.relay.live import Connection, Live
+from tailrace.relay.retry import RetryBudget
 from tailrace.settings import SIMULATED, Provider, Settings
 from tailrace.settings_load import config_hash
 from tailrace.upstream.client import Upstream, open_upstream
@@ -27,24 +37,27 @@ def open_live(settings: Settings, open_simulator: OpenSimulator) -> Live:
             stream_usage=True,
             max_answer_bytes=Provider.model_fields["max_answer_bytes"].default,
         )
-    return Live(settings, connections, config_hash(settings))
+    routing = settings.routing
+    return Live(
+        settings=settings,
+        connections=connections,
+        budgets={name: RetryBudget(routing.retry_budget, routing.retry_budget_min) for name in connections},
+        caches={name: ResponseCache(alias.cache) for name, alias in settings.models.items() if alias.cache},
+        config_hash=config_hash(settings),
+    )
 
 
 def _connect(name: str, provider: Provider) -> Connection:
-    key = provider.api_key
     dialect = DIALECTS[provider.dialect]
     return Connection(
         upstream=open_upstream(name, provider),
         dialect=dialect,
-        prefix="",
-        query=b"",
-        headers=tuple(
-            (header.lower().encode("latin-1"), value.get_secret_value().encode("latin-1"))
-            for header, value in provider.headers.items()
-        ),
-        credential=None if key is None else dialect.credential(key.get_secret_value().encode()),
-        name_credential=dialect.credential,
-        takes_callers_key=key is None,
+        prefix=path_prefix(provider),
+        query=own_query(provider),
+        headers=own_headers(provider),
+        credential=own_credential(provider, dialect),
+        name_credential=name_credential(provider, dialect),
+        takes_callers_key=takes_callers_key(provider),
         stream_usage=provider.stream_usage,
         max_answer_bytes=provider.max_answer_bytes,
     )

@@ -3,13 +3,14 @@
 import asyncio
 from typing import Protocol
 
-from tailrace.records import End
+from tailrace.records import End, Retried
 
 
 class Entry(Protocol):
     """One completion's place in the log."""
 
     async def written(self) -> None: ...
+    async def attempt(self, retried: Retried) -> None: ...
     def part(self, body: bytes) -> None: ...
     @property
     def is_crowded(self) -> bool: ...
@@ -22,6 +23,9 @@ class Unlogged:
     """The place of a call that the log cannot keep and the user chose to serve (`on_log_failure = "serve"`)."""
 
     async def written(self) -> None:
+        return None
+
+    async def attempt(self, retried: Retried) -> None:  # noqa: ARG002 - the interface of an entry
         return None
 
     def part(self, body: bytes) -> None:  # noqa: ARG002 - the interface of an entry

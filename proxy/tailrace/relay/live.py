@@ -11,9 +11,12 @@ from tailrace.errors import Code, LogUnavailable, Refused
 from tailrace.ids import uuid7
 from tailrace.journal.journal import Journal
 from tailrace.records import Gap
+from tailrace.relay.cache import ResponseCache
 from tailrace.relay.callers import Callers
 from tailrace.relay.guard import Cause, Guard
+from tailrace.relay.health import Health
 from tailrace.relay.outbound import Header
+from tailrace.relay.retry import RetryBudget
 from tailrace.settings import Settings
 from tailrace.upstream.client import Upstream
 from tailrace.wire.dialect import Dialect
@@ -41,6 +44,8 @@ class Live:
 
     settings: Settings
     connections: Mapping[str, Connection]
+    budgets: Mapping[str, RetryBudget]  # by provider
+    caches: Mapping[str, ResponseCache]  # by alias, of those that have one
     config_hash: str
 
     async def aclose(self) -> None:
@@ -59,7 +64,9 @@ class Relay:
     owner: str
     callers: Callers
     tasks: asyncio.TaskGroup
+    health: Health = field(default_factory=Health)
     calls: dict[Guard, Live] = field(default_factory=dict)
+    copies: int = 0  # running now
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     draining: bool = False

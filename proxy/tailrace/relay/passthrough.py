@@ -23,7 +23,7 @@ from tailrace.relay.live import Connection, Live, Relay
 from tailrace.relay.outbound import Header, header, header_text
 from tailrace.relay.outgoing import pass_through
 from tailrace.relay.reply import Reply, Send
-from tailrace.relay.routing import Route, choose_route, route_to
+from tailrace.relay.routing import Plan, plan, plan_to
 from tailrace.relay.tap import BodyTap
 from tailrace.relay.upload import ClientBody
 from tailrace.settings import SIMULATED, Settings
@@ -69,15 +69,23 @@ class Passed:
             told["query"] = self.query.decode("latin-1")
         return orjson.dumps(told)
 
-    def choose(self, settings: Settings, caller: str | None) -> Route:  # noqa: ARG002 - the interface of what is asked
+    @property
+    def repeatable(self) -> bool:
+        return self.upload is None
+
+    @property
+    def idempotent(self) -> bool:
+        return self.method in ("GET", "HEAD")
+
+    def plan(self, settings: Settings, caller: str | None) -> Plan:  # noqa: ARG002 - the interface of what is asked
         named = header_text(self.headers, b"x-tailrace-provider")
         if named is not None:
-            return route_to(settings, named)
+            return plan_to(settings, named)
         if self.model:
-            return choose_route(settings, self.model, b"")
+            return plan(settings, self.model, b"")
         path = f"/v1{self.path}".encode()
         dialect = next((dialect for begin, dialect in _DIALECT_PATHS.items() if path.startswith(begin)), None)
-        return route_to(settings, _speaker(settings, dialect) if dialect else settings.default_provider)
+        return plan_to(settings, _speaker(settings, dialect) if dialect else settings.default_provider)
 
     def prepare(self, connection: Connection, model: str) -> Prepared:
         body: bytes | Upload = self.body

@@ -6,9 +6,9 @@
 Nothing of the answer reaches the client before `pass_on`; after it there is no other attempt.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from tailrace.errors import CallError, Code, ErrorShape, ProviderFailed, ProviderTruncated
 from tailrace.relay.asked import Asked, Prepared
@@ -20,6 +20,8 @@ from tailrace.relay.reply import Reply, is_event_stream
 from tailrace.relay.routing import Route
 from tailrace.relay.tap import BodyTap, Ending, ErrorTap, Spool, Tap
 from tailrace.upstream.client import Answer
+
+T = TypeVar("T")
 
 _JSON: Final = (b"content-type", b"application/json")
 _EVENTS: Final = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -36,15 +38,26 @@ class Course:
     first_byte: float | None = None
     waited: float = 0.0  # seconds
 
+    async def while_waiting(self, waiting: Awaitable[T]) -> T:
+        """Awaits somebody else, and counts the time as theirs."""
+        before = self.time()
+        try:
+            return await waiting
+        finally:
+            self.waited += self.time() - before
+
 
 class ProviderCall:
     """One attempt. `answer` is there after `open`; `last` and `held` after `settle`: bytes that the client is owed."""
 
     def __init__(self, asked: Asked, connection: Connection, route: Route, course: Course) -> None:
         self.route = route
-        self.begun = course.time()
+        self.begun = self.ended = course.time()
         self.answer: Answer | None = None
         self.ending = Ending.TRUNCATED
+        self.outcome = ""
+        self.error: str | None = None
+        self.detail: str | None = None
         self.last = b""  # may go out before END is durable
         self.held = b""  # waits for END
         self._asked = asked
@@ -65,30 +78,26 @@ class ProviderCall:
 
     async def open(self) -> None:
         """Sends the request; returns when the answer's head is there. Raises CallError."""
-        course = self._course
         self._prepared = self._asked.prepare(self._connection, self.route.model)
-        before = course.time()
-        try:
-            self.answer = await self._connection.upstream.call(self._prepared.outgoing, self.route.timeouts)
-        finally:
-            course.waited += course.time() - before
+        calling = self._connection.upstream.call(self._prepared.outgoing, self.route.timeouts)
+        self.answer = await self._course.while_waiting(calling)
 
     async def drop(self) -> str:
         """Takes an error answer that the client is not shown; gives the beginning of its body."""
         assert self.answer is not None
         tap = ErrorTap(self.answer.status, self._course.shape)
-        before = self._course.time()
         try:
-            async for chunk in self.answer:
-                tap.feed(chunk)
-                if tap.at_end:
-                    break
+            await self._course.while_waiting(_fill(tap, self.answer))
         except CallError:
             pass  # it was an error without its body, too
         finally:
             self.answer.close()
-            self._course.waited += self._course.time() - before
         return tap.beginning
+
+    def verdict(self, outcome: str, error: str | None, detail: str | None) -> None:
+        """How it ended, for its row: a Status word, an error code, the beginning of an error's body."""
+        self.ended = self._course.time()
+        self.outcome, self.error, self.detail = outcome, error, detail
 
     async def pass_on(self, guard: Guard, reply: Reply) -> None:
         """The answer's head and bytes, to the client and to the log as they come. Raises CallError."""
@@ -174,6 +183,13 @@ class ProviderCall:
         course = self._course
         total = course.time() - self._asked.arrival.begun
         return b"provider;dur=%.1f, tailrace;dur=%.1f" % (course.waited * 1e3, max(0.0, total - course.waited) * 1e3)
+
+
+async def _fill(tap: ErrorTap, answer: Answer) -> None:
+    async for chunk in answer:
+        tap.feed(chunk)
+        if tap.at_end:
+            return
 
 
 def _too_large(limit: int) -> ProviderFailed:

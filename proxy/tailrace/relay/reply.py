@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from tailrace.errors import OPENAI, CallError, ErrorShape, error_answer
+from tailrace.relay.cache import Recording, ResponseCache
 from tailrace.relay.outbound import Header
 
 Send = Callable[[Any], Awaitable[None]]
@@ -18,7 +19,8 @@ class Reply:
     `shape` is how this client's dialect tells of errors.
     """
 
-    __slots__ = ("_headers", "_send", "_status", "_tail", "id", "is_stream", "shape", "started")
+    __slots__ = ("_headers", "_send", "_status", "_tail", "cache", "id", "is_stream",
+                 "recording", "shape", "started")  # fmt: skip
 
     def __init__(self, send: Send, completion_id: bytes, shape: ErrorShape = OPENAI) -> None:
         self._send = send
@@ -26,6 +28,8 @@ class Reply:
         self.id = completion_id
         self._status = 0
         self._headers: list[Header] = []
+        self.cache: ResponseCache | None = None  # where the answer may be kept
+        self.recording: Recording | None = None
         self.is_stream = False
         self.started = False
         self._tail = b"\n\n"  # a stream's beginning is as good as an event's end
@@ -35,11 +39,18 @@ class Reply:
         """The status the client was given, or will be; None while unknown."""
         return self._status or None
 
+    @property
+    def headers(self) -> list[Header]:
+        """Of the head."""
+        return self._headers
+
     async def head(self, status: int, headers: list[Header], *, is_stream: bool) -> None:
         """The head is known. A stream's goes out at once, another waits for its first bytes."""
         self._status = status
         self._headers = headers
         self.is_stream = is_stream
+        if self.cache is not None:
+            self.recording = self.cache.record(status, headers, is_stream=is_stream)
         if is_stream:
             await self._start()
 
@@ -47,6 +58,8 @@ class Reply:
         """Sends bytes of the body; returns when the client's socket has room again."""
         if not self.started:
             await self._start()
+        if self.recording is not None:
+            self.recording.add(data)
         self._tail = data[-4:] if len(data) >= 4 else (self._tail + data)[-4:]
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
@@ -55,6 +68,8 @@ class Reply:
         if not self.started:
             self._headers.append((b"content-length", str(len(data)).encode()))
             await self._start()
+        if self.recording is not None:
+            self.recording.add(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def fail(self, error: CallError) -> None:

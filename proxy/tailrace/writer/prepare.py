@@ -9,7 +9,7 @@ from typing import Final
 
 from tailrace.chains.links import links_of
 from tailrace.chains.names import own_names, parent_name
-from tailrace.records import Attempt, Closed, UsageSource
+from tailrace.records import CACHE, Attempt, Closed, UsageSource
 from tailrace.wire.endpoints import ENDPOINTS
 from tailrace.writer.answer_parts import answer_parts
 from tailrace.writer.estimate import estimated
@@ -47,6 +47,8 @@ def prepare(closed: Closed, prices: Prices | None = None) -> Prepared:
 
 
 def _cost(closed: Closed, answer: AnswerParts, prices: Prices) -> float | None:
+    if closed.start.provider == CACHE:
+        return 0.0
     if closed.end is None or closed.end.last is None:
         return None
     last = closed.end.last
