@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -111,7 +111,7 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
     listening = socket.socket(fileno=spec.listen_fd)
     opened = open_relay(settings, owner=spec.owner, anchor_ns=spec.anchor_ns, data_dir=Path(spec.data_dir))
     async with opened as relay:
-        server = _Server(build_app(relay), parent)
+        server = _Server(build_app(relay), parent, settings.server.trusted_proxies)
         stop = _Stop(relay, server)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.asked)
@@ -124,12 +124,12 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers; says when it is ready."""
 
-    def __init__(self, app: Litestar, parent: spawn.Parent) -> None:
+    def __init__(self, app: Litestar, parent: spawn.Parent, trusted: Sequence[str]) -> None:
         super().__init__(
             uvicorn.Config(
                 app, loop="none", http=JoinedProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
-                proxy_headers=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=int(_FLUSH_S),
+                proxy_headers=bool(trusted), forwarded_allow_ips=list(trusted), server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=int(_FLUSH_S),
             )
         )  # fmt: skip
         self._parent = parent

@@ -66,6 +66,9 @@ def provider_headers(
             for name, value in received
             if name in _TO_PROVIDER or name.startswith(prefixes)
         ]  # fmt: skip
+    if configured:
+        names = {name for name, _ in configured}
+        kept = [one for one in kept if one[0] not in names]
     kept.append((b"accept-encoding", b"identity"))
     for own in dialect.headers:
         if header(kept, own[0]) is None:

@@ -103,7 +103,10 @@ def prefixed(connection: Connection, model: str, path: str) -> str:
     """`path` behind the provider's base URL, where the model may be a part of it (Azure's deployments)."""
     if not connection.prefix:
         return path
-    return connection.prefix.replace("{model}", quote(model, safe="")) + path
+    if model:
+        return connection.prefix.replace("{model}", quote(model, safe="")) + path
+    before = connection.prefix.partition("{model}")[0].rstrip("/")  # `/deployments`: what holds the models goes with it
+    return before.rpartition("/")[0] + path
 
 
 def join_query(asked: bytes, configured: bytes) -> bytes:
