@@ -168,7 +168,7 @@ async def test_a_segment_is_kept_until_every_call_in_it_is_filed(tmp_path: Path)
         long.end(END, answer(1))
         last = replay.poll()
         assert [closed.request for closed in last.closed] == [request(1)]
-        assert files(tmp_path) == kept
+        assert set(kept) <= set(files(tmp_path)), "the disk thread may have made one more"
         replay.done(last)
         assert Name(OWNER, 1).file not in files(tmp_path)
     assert not drain(replay).closed
