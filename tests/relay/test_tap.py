@@ -78,7 +78,12 @@ def test_error_tap_keeps_a_bounded_copy() -> None:
 
 def test_spool_hands_on_by_size_and_by_time() -> None:
     parts: list[bytes] = []
-    spool = Spool(parts.append, limit=10, interval_s=1.0)
+
+    class Log:
+        def part(self, body: bytes) -> None:
+            parts.append(body)
+
+    spool = Spool(Log(), limit=10, interval_s=1.0)
     spool.add(b"12345", 0.0)
     spool.add(b"67890", 0.1)
     assert parts == [b"1234567890"]

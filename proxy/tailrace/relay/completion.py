@@ -94,7 +94,7 @@ class _Completion:
         self._held = b""  # an answer from the cache
         self._cache_key = b""
         log = live.settings.log
-        spool = Spool(self._part, limit=log.part_bytes, interval_s=log.part_interval_s)
+        spool = Spool(self._entry, limit=log.part_bytes, interval_s=log.part_interval_s)
         self._course = Course(spool, self._entry, relay.loop.time, reply.shape)
         self._status = Status.OK
         self._error: CallError | None = None
@@ -180,10 +180,8 @@ class _Completion:
             self._relay.missed(error.code)
         else:
             self._entry = self._course.entry = entry
-
-    def _part(self, body: bytes) -> None:
-        if not self._keeps_no_answer:
-            self._entry.part(body)
+            if not self._keeps_no_answer:
+                self._course.spool.to = entry
 
     @property
     def _keeps_no_answer(self) -> bool:
