@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tailrace.wire.sse import Event, Splitter, split
+from tailrace.wire.sse import TOO_LONG, Event, Splitter, split
 
 TOKENS = st.sampled_from(
     [
@@ -68,18 +68,19 @@ def test_an_event_that_the_end_left_open_says_so() -> None:
     assert list(split(b"data: a\n\ndata: b\n")) == [Event(b"", b"a"), Event(b"", b"b", closed=False)]
 
 
-@pytest.mark.parametrize("size", [1, 3, 1000])
-def test_an_event_above_the_limit_is_left_out(size: int) -> None:
-    stream = b"data: a\n\ndata: " + b"x" * 100 + b"\ndata: y\n\ndata: b\r\n\r\n"
+@pytest.mark.parametrize("length", [43, 44, 45, 46, 100])
+@pytest.mark.parametrize("size", [1, 3, 7, 50, 1000])
+def test_the_place_of_an_event_above_the_limit_is_marked(size: int, length: int) -> None:
+    stream = b"data: a\n\ndata: " + b"x" * length + b"\n\ndata: b\r\n\r\n"
     splitter = Splitter(limit=50)
     events = [event for at in range(0, len(stream), size) for event in splitter.feed(stream[at : at + size])]
-    assert events == [Event(b"", b"a"), Event(b"", b"b")]
-    assert splitter.skipped == 1
+    middle = Event(b"", b"x" * length) if length <= 44 else TOO_LONG
+    assert events == [Event(b"", b"a"), middle, Event(b"", b"b")]
 
 
 def test_an_endless_line_is_not_kept() -> None:
     splitter = Splitter(limit=1000)
-    for _ in range(100):
-        assert splitter.feed(b"x" * 500) == []
+    events = [event for _ in range(100) for event in splitter.feed(b"x" * 500)]
+    assert events == [TOO_LONG]
     assert sum(map(len, splitter._parts)) <= 1000
     assert splitter.finish() is None

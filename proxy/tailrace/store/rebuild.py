@@ -17,6 +17,7 @@ from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
 
+from tailrace.errors import WorkFailed
 from tailrace.records import Endpoint, Json
 from tailrace.store.bounded import Bounded
 from tailrace.store.codec import Codec
@@ -137,7 +138,8 @@ class Rebuilder:
         wanted |= {id_ for row in rows if row.context for id_ in _context_ids(shapes[row.context][0])}
         messages = await self._load_messages(wanted)
         raws = await self._raws(seqs)
-        build = _Build(shapes, messages, paths, {node: message for node, (_, message) in nodes.items()}, choices)
+        answers = {node: message for node, (_, message) in nodes.items()}
+        build = _Build(self._codec, shapes, messages, paths, answers, choices)
         return [
             Exchange(
                 build.request(row), build.answer(row), raws.get((row.seq, "request")), raws.get((row.seq, "answer"))
@@ -210,6 +212,7 @@ async def exchanges(connection: AsyncConnection, rows: Sequence[Stored]) -> list
 class _Build:
     """One batch, all fetched: puts each row together. Pure."""
 
+    codec: Codec
     shapes: dict[int, tuple[Json]]
     messages: dict[int, tuple[Json]]
     paths: dict[int, tuple[int, ...]]
@@ -234,11 +237,17 @@ class _Build:
             return None
         answer = self.shapes[row.answer_shape][0]
         if row.answer_values is not None:
-            answer = join(answer, row.answer_values, row.answer_id)
+            answer = self._joined(answer, row.answer_values, row)
         taken = [Taken(index, (self.messages[self.answers[node]][0],)) for index, node in self.choices.get(row.seq, ())]
         if row.answer_node:
             taken.append(Taken(0, self._first_choice(row, row.answer_node)))
         return put(row.endpoint, answer, taken)
+
+    def _joined(self, shape: Json, values: bytes, row: Stored) -> Json:
+        try:
+            return join(shape, self.codec.unpack(values), row.answer_id)
+        except ValueError as exc:
+            raise WorkFailed(f"the stored answer of completion {row.seq} is damaged: {exc}") from exc
 
     def _first_choice(self, row: Stored, node: int) -> tuple[Json, ...]:
         if row.endpoint != Endpoint.RESPONSES:

@@ -22,6 +22,10 @@ class Event:
     closed: bool = True  # False: the stream ended before the blank line; the standard drops such an event
 
 
+TOO_LONG: Final = Event(b"", b"", closed=False)
+"""Stands where a `Splitter` met an event above its limit. Known by identity."""
+
+
 def event_of(block: bytes, *, closed: bool = True) -> Event | None:
     """The event in `block`, the bytes up to a blank line; None where it has no data: comments, `id`, `retry`."""
     if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
@@ -54,13 +58,12 @@ def split(stream: bytes) -> Iterator[Event]:
 class Splitter:
     """The same, from chunks as they come.
 
-    An event above `limit` bytes is left out and counted in `skipped`.
+    In the place of an event above `limit` bytes stands `TOO_LONG`, at the same place in any chunking.
     """
 
-    __slots__ = ("_after_cr", "_kept", "_limit", "_parts", "_skipping", "_start", "skipped")
+    __slots__ = ("_after_cr", "_kept", "_limit", "_parts", "_skipping", "_start")
 
     def __init__(self, limit: int = EVENT_LIMIT_BYTES) -> None:
-        self.skipped = 0
         self._limit = limit
         self._parts: list[bytes] = []
         self._kept = 0
@@ -78,18 +81,17 @@ class Splitter:
     def _feed(self, text: bytes) -> list[Event]:
         joint = self._parts[-1][-1:] + text if self._parts else text
         if b"\n\n" not in joint:
-            self._keep(text)
-            return []
+            return [TOO_LONG] if self._keep(text) else []
         blocks = b"".join((*self._parts, text)).split(b"\n\n")
         rest = blocks.pop()
         if self._skipping:
             self._skipping = False
             blocks[0] = b""
         self._parts, self._kept = [], 0
-        self._keep(rest)
-        fit = [block for block in blocks if len(block) <= self._limit]
-        self.skipped += len(blocks) - len(fit)
-        return _events(fit)
+        events = [event for block in blocks if (event := self._event(block)) is not None]
+        if self._keep(rest):
+            events.append(TOO_LONG)
+        return events
 
     def finish(self) -> Event | None:
         """The event that the stream's end left without its blank line."""
@@ -111,20 +113,22 @@ class Splitter:
         self._parts = [head] if self._start else []
         return b"" if self._start else head.removeprefix(BOM)
 
-    def _keep(self, text: bytes) -> None:
+    def _event(self, block: bytes) -> Event | None:
+        return event_of(block) if len(block) <= self._limit else TOO_LONG
+
+    def _keep(self, text: bytes) -> bool:
+        """Keeps what may be an event's beginning; True where it has just become too long for one."""
         self._kept += len(text)
-        if self._kept <= self._limit and not self._skipping:
+        begins = False
+        if self._kept <= self._limit + 1 and not self._skipping:  # + 1: the end of the last line is no part of it yet
             if text:
                 self._parts.append(text)
         else:
-            self.skipped += not self._skipping
+            begins = not self._skipping
             self._skipping = True
             self._parts = [text[-1:]]  # whether the next line is blank
+        return begins
 
 
 def _unix(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
-
-
-def _events(blocks: list[bytes]) -> list[Event]:
-    return [event for block in blocks if (event := event_of(block)) is not None]
