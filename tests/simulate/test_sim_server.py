@@ -127,7 +127,7 @@ async def test_what_is_no_request_is_refused_and_others_are_served(server: Serve
         ("POST", "/v1/chat/completions", b'{"model": 1}', 400),
         ("POST", "/v1/chat/completions", chat("sim/nothing"), 404),
         ("GET", "/v1/chat/completions", b"", 404),
-        ("POST", "/v1/embeddings", b"{}", 404),
+        ("POST", "/v1/embeddings", b"{}", 400),
         ("GET", "/v1/models", b"", 200),
         ("GET", "/_sim/nothing", b"", 404),
         ("GET", "/_sim/ledger?since=x", b"", 400),

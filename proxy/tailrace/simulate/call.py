@@ -25,7 +25,7 @@ class Wire(Protocol):
     TERMINAL: bytes
     """The event after the last one; empty where a dialect has none."""
 
-    def read(self, body: Json) -> Asked:
+    def read(self, body: Json, path: str) -> Asked:
         """The question; raises BadRequest."""
 
     def document(self, asked: Asked, answer: Answer, stamp: Stamp) -> dict[str, Json]:

@@ -31,7 +31,7 @@ _MOST_CHOICES: Final = 128  # OpenAI's own bound
 _MOST_LOGPROBS: Final = 20
 
 
-def read(body: Json) -> Asked:
+def read(body: Json, path: str = "") -> Asked:  # noqa: ARG001 - the interface of a wire
     """The question in a request body. Raises BadRequest, with the parameter, as OpenAI would."""
     if not isinstance(body, dict):
         raise BadRequest("We could not parse the JSON body of your request.")
@@ -45,11 +45,13 @@ def read(body: Json) -> Asked:
         model=body["model"],
         messages=tuple(_said(message) for message in messages),
         stream=body.get("stream") is True,
-        choices=_whole(body, "n", 1, _MOST_CHOICES) or 1,
+        choices=whole_number(body, "n", 1, _MOST_CHOICES) or 1,
         stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        top_logprobs=(_whole(body, "top_logprobs", 0, _MOST_LOGPROBS) or 0) if body.get("logprobs") is True else None,
+        top_logprobs=(whole_number(body, "top_logprobs", 0, _MOST_LOGPROBS) or 0)
+        if body.get("logprobs") is True
+        else None,
         tools=_tools(body.get("tools")),
-        max_tokens=_whole(body, "max_completion_tokens", 1) or _whole(body, "max_tokens", 1),
+        max_tokens=whole_number(body, "max_completion_tokens", 1) or whole_number(body, "max_tokens", 1),
         caller=next((body[name] for name in ("user", "session_id") if isinstance(body.get(name), str)), None),
     )
 
@@ -106,7 +108,8 @@ def text_of(content: Json) -> str:
     return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
-def _whole(body: dict[str, Json], name: str, least: int, most: int | None = None) -> int | None:
+def whole_number(body: dict[str, Json], name: str, least: int, most: int | None = None) -> int | None:
+    """A parameter that is an integer within bounds, or None where it is not given. Raises BadRequest."""
     value = body.get(name)
     if value is None:
         return None

@@ -4,6 +4,7 @@ Owns the state that outlives one request: the ledger, the dialogues, the counter
 server (`server.py`) or a transport in process (`upstream/simulated.py`) plays the script and tells the entry.
 """
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from tailrace.simulate import chat, control
+from tailrace.simulate import chat, completions, control, gemini, messages, others, responses
 from tailrace.simulate.acts import Act, Headers
 from tailrace.simulate.answer import Asked, BadRequest, Stamp
 from tailrace.simulate.call import Call, Wire, json_acts
@@ -22,8 +23,16 @@ from tailrace.simulate.dialogues import Dialogue, Replayer, packaged
 from tailrace.simulate.ledger import Entry, Ledger, SimRequest, without_credentials
 from tailrace.simulate.scenarios import Found, close_to, find, scenario_list
 
-WIRES: Final[Mapping[str, Wire]] = MappingProxyType({"/chat/completions": chat})
-"""The wire of each path, by how it ends. A new wire is one file and one line here."""
+WIRES: Final[Mapping[str, Wire]] = MappingProxyType(
+    {
+        r"/chat/completions$": chat,
+        r"(?<!/chat)/completions$": completions,
+        r"/responses$": responses,
+        r"/messages$": messages,
+        gemini.PATH.pattern: gemini,
+    }
+)
+"""The wire of each path, a regular expression. A new wire is one file and one line here."""
 
 _CALLERS: Final = 10_000  # callers whose attempts are counted; the one longest silent is forgotten
 _SESSION_HEADERS: Final = frozenset((b"x-session-id", b"x-tailrace-session", b"helicone-session-id"))
@@ -68,8 +77,11 @@ class Simulator:
         seen = without_credentials(request)
         if request.path.endswith("/models") and request.method == "GET":
             return Exchange(_models(), self.ledger.open(seen, None, None))
-        wire = next((wire for path, wire in WIRES.items() if request.path.endswith(path)), None)
+        wire = next((wire for path, wire in WIRES.items() if re.search(path, request.path)), None)
         if wire is None or request.method != "POST":
+            others_acts = others.answer(request)
+            if others_acts is not None:
+                return Exchange(others_acts, self.ledger.open(seen, None, None))
             refused = _refusal(chat, 404, f"Unknown request URL: {request.method} {request.path}", "unknown_url")
             return Exchange(refused, self.ledger.open(seen, None, None))
         return self._answer(wire, request, seen)
@@ -81,7 +93,7 @@ class Simulator:
 
     def _answer(self, wire: Wire, request: SimRequest, seen: SimRequest) -> Exchange:
         try:
-            asked = wire.read(orjson.loads(request.body))
+            asked = wire.read(orjson.loads(request.body), request.path)
         except orjson.JSONDecodeError:
             refused = _refusal(wire, 400, "We could not parse the JSON body of your request.", None)
             return Exchange(refused, self.ledger.open(seen, None, None))

@@ -27,6 +27,8 @@ from tailrace.writer.request_parts import content
 from tailrace.writer.text import MAX_CHARS, column_text
 
 _EVENTS: Final = "text/event-stream"
+_WITH_USAGE: Final = {"stream_options": {"include_usage": True}}
+"""The provider told its counts, whether or not the client wished to hear them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def _read_translated(
     if status is not None and status >= 400:
         return _Read(orjson.loads(translation.error(body, status)), ended=True, lost=None)
     if wire is not None and _is_stream(closed, body):
-        translator = translation.stream(asked if type(asked) is dict else {}, now_s)
+        asked = {**(asked if type(asked) is dict else {}), **_WITH_USAGE}
+        translator = translation.stream(asked, now_s)
         read = _read_stream(translator.feed(body) + translator.finish(), wire)
         return _Read(read.answer, read.ended, lost=None)
     try:
