@@ -34,7 +34,7 @@ _AWAITING: Final = (
         func.coalesce(_C.key, "") == LINK.c.key,
         _C.started_us.between(LINK.c.earliest_us, LINK.c.latest_us),
     )
-    .order_by(_C.seq)
+    .order_by(_C.seq.op("+")(0))  # not the bare column: SQLite would walk all of the table in that order
     .limit(_MOST)
 )
 
