@@ -4,7 +4,6 @@ tasks ▸ journal ▸ provider pools ▸ Litestar ▸ uvicorn on the supervisor'
 """
 
 import asyncio
-import gc
 import os
 import secrets
 import signal
@@ -20,7 +19,7 @@ import uvicorn
 import uvloop
 from litestar import Litestar
 
-from tailrace import spawn
+from tailrace import collector, spawn
 from tailrace.clock import Clock
 from tailrace.errors import SettingsError
 from tailrace.journal.journal import Journal
@@ -45,8 +44,6 @@ _CALLERS_FILE: Final = "callers.key"
 _SECRET_BYTES: Final = 32
 _KEEP_ALIVE_S: Final = 75
 _REPORT_S: Final = 1.0
-_COLLECT_AFTER: Final = 20_000
-"""New objects before the garbage collector looks at the young ones."""
 _FLUSH_S: Final = 2.0
 """After the drain limit: how long cut calls have to write their END and say so to their clients."""
 
@@ -140,18 +137,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        _spare_the_collector()
+        collector.spare()
         self._parent.report_ready()
-
-
-def _spare_the_collector() -> None:
-    """What was made at start lives for ever, so the garbage collector need not look at it again.
-
-    A call leaves few cycles behind, and by default the collector runs at every third call (12 % of a call's CPU).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 10, 20)
 
 
 class _Stop:

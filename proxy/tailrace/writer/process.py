@@ -11,7 +11,7 @@ import structlog
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace import metrics, spawn
+from tailrace import collector, metrics, spawn
 from tailrace.clock import Clock
 from tailrace.journal.replay import Replay
 from tailrace.logging import configure
@@ -42,6 +42,7 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
             log.info("migrated the store", number=step.number, name=step.name)
         ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings))
         replay = Replay(data_dir / "journal")
+        collector.spare()
         parent.report_ready()
         try:
             await _file_all(settings, connection, ingest, replay, stopping)
