@@ -24,7 +24,7 @@ FUNCTION_LINES: Final = 50
 LAYERS: Final = [
     {"records", "ids", "errors", "clock", "__init__"},
     {"settings", "settings_checks", "settings_schema", "settings_secrets", "settings_source", "settings_load",
-     "settings_doc", "settings_examples", "logging", "metrics", "spawn", "datadir", "listen"},
+     "settings_doc", "settings_examples", "collector", "logging", "metrics", "spawn", "datadir", "listen"},
     {"wire", "chains"},
     {"simulate"},
     {"journal", "upstream", "store"},
