@@ -33,6 +33,8 @@ class Call:
     input_tokens: int | None = 10
     output_tokens: int | None = 5
     tags: str | None = None
+    endpoint: str = "chat.completions"
+    omits: str | None = None
 
     @property
     def id(self) -> bytes:

@@ -38,6 +38,19 @@ def test_filter(status: str, finish: str | None, rule: Filter, reason: str | Non
     assert refuse(opened(1, status=status, finish_reason=finish), rule) == reason
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"endpoint": "messages"}, "endpoint:messages"),
+        ({"endpoint": "other", "status": "client_closed"}, "endpoint:other"),
+        ({"omits": "both"}, "omitted"),
+        ({"provider": "cache"}, "cached"),
+    ],
+)
+def test_what_cannot_be_a_row_is_counted(fields: dict[str, str], reason: str) -> None:
+    assert refuse(opened(1, **fields), Filter()) == reason
+
+
 def row(call: Call, **fields: object) -> Row:
     made = Row(call, call.conversation, None, None, None, (False, False, True), (call,))
     return replace(made, **fields)  # type: ignore[arg-type]  # the fields of Row
