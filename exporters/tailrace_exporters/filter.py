@@ -12,7 +12,7 @@ NO_FINISH = "none"
 
 
 def refuse(completion: Completion, rule: Filter) -> str | None:
-    """Why the completion's answer may not be learned, as `endpoint:WORD`, `status:WORD` and so on; None where it may."""
+    """Why the completion's answer may not be learned, as `status:WORD` and the like; None where it may."""
     if completion.endpoint != Endpoint.CHAT:
         return f"endpoint:{completion.endpoint}"
     if completion.omits is not None:

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "doctor": ("tailrace.commands.doctor", "Report versions, disk, permissions, limits and providers."),
     "db": ("tailrace.commands.db", "Upgrade, measure and back up the store."),
     "logs": ("tailrace.commands.logs", "List, follow and show completions and chains."),
+    "replay": ("tailrace.commands.replay", "Ask logged requests again, of another model."),
     "simulate": ("tailrace.commands.simulate", "Run a provider that answers, misbehaves and replays on demand."),
 }
 _HELP: Final = {"export": "Turn the log into datasets that trainers load as they are."}

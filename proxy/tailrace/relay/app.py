@@ -28,7 +28,7 @@ from tailrace.relay.api.catalog import catalog_route
 from tailrace.relay.api.completions import completion_routes, other_routes
 from tailrace.relay.api.feedback import feedback_route
 from tailrace.relay.api.ops import ops_routes
-from tailrace.relay.callers import Callers
+from tailrace.relay.callers import CALLERS_FILE, Callers
 from tailrace.relay.connections import open_live
 from tailrace.relay.joined import JoinedProtocol
 from tailrace.relay.live import Relay
@@ -40,7 +40,6 @@ from tailrace.simulate.simulator import Simulator
 from tailrace.upstream.client import Upstream, open_upstream
 from tailrace.upstream.simulated import SimulatedTransport
 
-_CALLERS_FILE: Final = "callers.key"
 _SECRET_BYTES: Final = 32
 _KEEP_ALIVE_S: Final = 75
 _REPORT_S: Final = 1.0
@@ -191,9 +190,9 @@ def _reload(relay: Relay, spec: spawn.Spec) -> None:
 
 def _callers_secret(data_dir: Path) -> bytes:
     """The secret that names callers; made once per data folder, shared by its workers."""
-    path = data_dir / _CALLERS_FILE
+    path = data_dir / CALLERS_FILE
     if not path.exists():
-        made = data_dir / f"{_CALLERS_FILE}.{os.getpid()}"
+        made = data_dir / f"{CALLERS_FILE}.{os.getpid()}"
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(secrets.token_bytes(_SECRET_BYTES))
         with suppress(FileExistsError):  # another worker was first: its secret is the folder's

@@ -15,6 +15,8 @@ from tailrace.errors import Code, Refused
 from tailrace.records import Origin
 from tailrace.relay.outbound import Header, caller_credential
 
+CALLERS_FILE: Final = "callers.key"
+"""Holds the secret of a data folder."""
 _KNOWN: Final = 4096
 _HASH_BYTES: Final = 6
 _INTERNAL: Final = b"x-tailrace-internal"

@@ -1,0 +1,243 @@
+"""`tailrace replay [QUERY] --model X`: asks logged requests again, of another model, through the running proxy.
+
+Each answer is a completion of its own: its `origin` is `replay`, its `source` the completion it repeats. So the log
+knows what is done, and a replay that was stopped or killed goes on where it was when it is run again.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tailrace import settings_load
+from tailrace.commands.reading import reading
+from tailrace.commands.replay_plan import Item, Skipped, items, tokens
+from tailrace.commands.terminal import json_line
+from tailrace.errors import CallError, Refused, UserError, WorkFailed
+from tailrace.records import Origin
+from tailrace.relay.callers import CALLERS_FILE, internal_key
+from tailrace.relay.routing import plan
+from tailrace.settings import Provider, Settings, Timeouts
+from tailrace.store.query import parse
+from tailrace.store.read import Selection, narrowed
+from tailrace.upstream.client import Outgoing, Upstream, open_upstream
+from tailrace.writer.prices import Prices
+
+_MOST: Final = 100_000
+"""Requests of one replay; they are held in memory."""
+_EVERY: Final = 100
+
+app: Final = typer.Typer(name="replay", add_completion=False, rich_markup_mode=None)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a replay went."""
+
+    answered: int = 0
+    failed: int = 0
+    left: int = 0  # not asked: the budget was used up
+    cost_usd: float = 0.0  # by estimate
+    first_failure: str = ""
+    skipped: Skipped = field(default_factory=Skipped)
+
+
+@app.command()
+def replay(
+    query: Annotated[str, typer.Argument(metavar="[QUERY]", help='For example: status = ok AND model = "gpt-5"')] = "",
+    *,
+    model: Annotated[str, typer.Option(help="The model that answers, as a client would name it.")],
+    url: Annotated[str, typer.Option(help="The running proxy; by default where the settings say it listens.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="Most requests, the oldest first.")] = 1000,
+    budget: Annotated[float | None, typer.Option(min=0, help="Most US dollars, by estimate.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at once.")] = 8,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first call.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only the estimate.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The outcome as a JSON line.")] = False,
+    config: Annotated[Path | None, typer.Option("--config", help="The settings; ./tailrace.toml when present.")] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="The data folder.")] = None,
+) -> None:
+    """Ask logged requests again, of another model; the answers are logged beside the originals. Can be resumed."""
+    settings = settings_load.load(config, os.environ)
+    folder = data_dir or settings.log.data_dir
+    outcome = Outcome()
+    wanted = asyncio.run(_wanted(folder, query, model, limit, outcome.skipped))
+    costs = _costs(settings, model, wanted)
+    _tell(wanted, costs, outcome.skipped, as_json=as_json)
+    if dry_run or not wanted:
+        _report(outcome, as_json=as_json)
+        return
+    _ask(len(wanted), yes=yes)
+    base_url = url.rstrip("/") or f"http://{settings.server.host}:{settings.server.port}"
+    key = _internal_key(folder)
+    asyncio.run(_run(base_url, key, wanted, costs, outcome, budget=budget, concurrency=concurrency, quiet=as_json))
+    _report(outcome, as_json=as_json)
+    if outcome.failed:
+        raise WorkFailed(f"{outcome.failed} were not answered ({outcome.first_failure}); run the same command again")
+
+
+async def _wanted(folder: Path, query: str, model: str, limit: int, skipped: Skipped) -> list[Item]:
+    selection = Selection(origin=Origin.APP)
+    if query.strip():
+        selection = narrowed(selection, parse(query), now_us=time.time_ns() // 1000)
+    found: list[Item] = []
+    async with reading(folder) as connection:
+        async for batch in items(connection, selection, model, skipped):
+            found += batch[: limit - len(found)]
+            if len(found) >= limit:
+                break
+    return found
+
+
+def _costs(settings: Settings, model: str, wanted: Sequence[Item]) -> list[float] | None:
+    """What each will cost by estimate; None where the model's price is unknown. Raises UserError: no such model."""
+    try:
+        first = plan(settings, model, b"").targets[0]
+    except Refused as refused:
+        raise UserError(f"--model: {refused.message}") from refused
+    prices = Prices(settings)
+    now_us = time.time_ns() // 1000
+    found = [
+        prices.cost_usd(item.usage, provider=first.provider, model=first.model, served=None, at_us=now_us)
+        for item in wanted
+    ]
+    known = [cost for cost in found if cost is not None]
+    return known if len(known) == len(found) else None
+
+
+def _tell(wanted: Sequence[Item], costs: list[float] | None, skipped: Skipped, *, as_json: bool) -> None:
+    if as_json:
+        return
+    into, out = tokens(wanted)
+    cost = "at a price that is not known" if costs is None else f"for about {sum(costs):,.4f} US dollars"
+    typer.echo(f"{len(wanted):,} requests, {into:,} tokens in, about {out:,} out, {cost}.", err=True)
+    if skipped.done:
+        typer.echo(f"{skipped.done:,} have been answered by this model already.", err=True)
+    for reason, count in sorted(skipped.reasons.items()):
+        typer.echo(f"{count:,} cannot be asked again: {reason}.", err=True)
+
+
+def _ask(count: int, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("there is nobody to ask: give --yes to begin, or --dry-run for the estimate alone")
+    if not typer.confirm(f"Ask these {count:,} now?", err=True):
+        raise typer.Exit(1)
+
+
+def _internal_key(folder: Path) -> str:
+    path = folder / CALLERS_FILE
+    try:
+        return internal_key(path.read_bytes())
+    except OSError as exc:
+        raise UserError(f"{path}: cannot be read ({exc.strerror}); it is made by `tailrace serve`") from exc
+
+
+async def _run(
+    base_url: str, key: str, wanted: Sequence[Item], costs: list[float] | None, outcome: Outcome, *,
+    budget: float | None, concurrency: int, quiet: bool,
+) -> None:  # fmt: skip
+    provider = Provider(base_url=f"{base_url}/v1", max_connections=concurrency)
+    upstream = open_upstream("proxy", provider)
+    waiting = iter(zip(wanted, costs if costs is not None else [0.0] * len(wanted), strict=True))
+    bar = _Bar(len(wanted), quiet=quiet)
+
+    async def ask_in_turn() -> None:
+        for item, cost in waiting:
+            if budget is not None and outcome.cost_usd + cost > budget:
+                outcome.left += 1
+                continue
+            outcome.cost_usd += cost
+            failure = await _send(upstream, key, item)
+            outcome.answered += failure is None
+            if failure is not None:
+                outcome.failed += 1
+                outcome.first_failure = outcome.first_failure or failure
+            bar.step()
+
+    try:
+        with bar:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(concurrency):
+                    tasks.create_task(ask_in_turn())
+    finally:
+        await upstream.aclose()
+
+
+async def _send(upstream: Upstream, key: str, item: Item) -> str | None:
+    """Asks once; None where it was answered to the end, else why not."""
+    headers = (
+        (b"content-type", b"application/json"),
+        (b"x-tailrace-internal", key.encode()),
+        (b"x-tailrace-origin", Origin.REPLAY.encode()),
+        (b"x-tailrace-source", str(item.source).encode()),
+    )
+    try:
+        answer = await upstream.call(Outgoing("POST", item.path, b"", headers, item.body), Timeouts())
+        body = b""
+        try:
+            async for chunk in answer:
+                body = body[-500:] + chunk
+        finally:
+            answer.close()
+    except CallError as error:
+        return error.message
+    if answer.status >= 400:
+        return f"status {answer.status}: {body[:200].decode('utf-8', 'replace')}"
+    return None
+
+
+class _Bar:
+    """How far it is, on stderr: a bar on a terminal, else a line now and then."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self._total = total
+        self._done = 0
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        if not quiet and sys.stderr.isatty():
+            columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("replay", total=total)
+
+    def __enter__(self) -> None:
+        if self._bar is not None:
+            self._bar.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.advance(self._task)
+        elif not self._quiet and self._done % _EVERY == 0:
+            typer.echo(f"replay: {self._done:,} of {self._total:,}", err=True)
+
+
+def _report(outcome: Outcome, *, as_json: bool) -> None:
+    told = {
+        "answered": outcome.answered,
+        "failed": outcome.failed,
+        "left": outcome.left,
+        "done_before": outcome.skipped.done,
+        "skipped": outcome.skipped.reasons,
+        "cost_usd_estimated": round(outcome.cost_usd, 6),
+    }
+    if as_json:
+        typer.echo(json_line(orjson.dumps(told)))
+    elif outcome.answered or outcome.left:
+        rest = f", {outcome.left:,} left by the budget" if outcome.left else ""
+        typer.echo(f"{outcome.answered:,} answered{rest}. `tailrace logs --origin replay` lists them.")
