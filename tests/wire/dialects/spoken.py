@@ -12,8 +12,9 @@ Json = Any
 ASKED = {"stream": True, "stream_options": {"include_usage": True}}
 NOW_S = 1_764_000_000
 
-WORDS = st.text(st.characters(codec="utf-8"), max_size=12)
-SOME_WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+_CHARS = st.characters(codec="utf-8")
+WORDS = st.text(_CHARS, max_size=12)
+SOME_WORDS = st.text(_CHARS, min_size=1, max_size=12)
 NAMES = st.text("abc_", min_size=1, max_size=4)
 COUNTS = st.integers(0, 2**40)
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS
@@ -163,7 +164,7 @@ def gemini_answers(draw: st.DrawFn, *, ordered: bool = False) -> tuple[Json, lis
 def chat_answers(draw: st.DrawFn) -> tuple[Json, list[Json]]:
     """A chat completion with one choice, and the chunks that say it."""
     whole = {"id": draw(WORDS), "model": draw(WORDS), "created": 1}
-    calls = [
+    calls: list[dict[str, Any]] = [
         {"id": f"c{i}", "type": "function", "function": {"name": name, "arguments": orjson.dumps(arguments).decode()}}
         for i, (name, arguments) in enumerate(draw(st.lists(st.tuples(NAMES, ARGUMENTS), max_size=3)))
     ]
@@ -184,7 +185,6 @@ def chat_answers(draw: st.DrawFn) -> tuple[Json, list[Json]]:
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
     for name in ("reasoning_content", "content", "refusal"):
         deltas += [{name: piece} for piece in pieces(draw, message[name] or "")]
-    call: Any
     for index, call in enumerate(calls):
         deltas.append({"tool_calls": [{**call, "index": index, "function": {**call["function"], "arguments": ""}}]})
         written = pieces(draw, call["function"]["arguments"])
