@@ -6,13 +6,16 @@ Owns: that rule, and the wording of the refusal. Which field goes which way stan
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from tailrace.errors import Code, Refused
 from tailrace.records import Json
 from tailrace.wire.told import PRIVATE_FIELDS
+
+_TOLD: Final = PRIVATE_FIELDS | {"session_id"}
+"""Fields that are told to us and to other gateways. A provider of another dialect knows none of them."""
 
 Carry = Callable[[dict[str, Any], dict[str, Any]], None]
 """Takes the client's request and the provider's in the making. Called where the field is there and not null."""
@@ -50,7 +53,7 @@ class Fields:
     def carry(self, asked: dict[str, Any], request: dict[str, Any]) -> None:
         """Fills `request` from `asked`. Raises Refused."""
         for name, value in asked.items():
-            if value is None or name in self.dropped or name in PRIVATE_FIELDS:
+            if value is None or name in self.dropped or name in _TOLD:
                 continue
             carry = self.carried.get(name)
             if carry is not None:
