@@ -273,7 +273,7 @@ def test_what_cannot_be_carried_is_refused_by_name(asked: dict[str, Any], path: 
     assert refusal_of(**asked) == path
 
 
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -295,7 +295,7 @@ ANSWER = {
         "output_tokens_details": {"thinking_tokens": 12},
     },
 }
-CHAT = {
+CHAT: dict[str, Any] = {
     "id": "msg_1",
     "object": "chat.completion",
     "created": NOW_S,
@@ -340,11 +340,9 @@ def test_an_answer() -> None:
 
 def test_an_echoed_answer_goes_back_as_it_came() -> None:
     """But for the pieces of text, which chat puts together."""
-    echoed = body_of(messages=[*HI, CHAT["choices"][0]["message"]])["messages"][1]["content"]  # type: ignore[index]
+    echoed = body_of(messages=[*HI, CHAT["choices"][0]["message"]])["messages"][1]["content"]
     assert [block for block in echoed if block["type"] != "text"] == [
-        block
-        for block in ANSWER["content"]
-        if block["type"] != "text"  # type: ignore[attr-defined]
+        block for block in ANSWER["content"] if block["type"] != "text"
     ]
 
 

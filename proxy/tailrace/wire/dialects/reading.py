@@ -45,10 +45,10 @@ def added(*counts: int | None) -> int | None:
     return sum(known) if known else None
 
 
-def json_text(value: Json) -> str:
-    """`value` as JSON text. Raises Unreadable where it is nested deeper than orjson writes (254)."""
+def json_bytes(value: Json) -> bytes:
+    """`value` as JSON. Raises Unreadable where it is nested deeper than orjson writes (254)."""
     try:
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value)
     except TypeError as exc:
         raise Unreadable("The provider's answer is nested too deep to be translated.") from exc
 

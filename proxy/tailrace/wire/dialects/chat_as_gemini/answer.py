@@ -29,7 +29,7 @@ from tailrace.wire.dialects.reading import (
     Unreadable,
     added,
     count,
-    json_text,
+    json_bytes,
     obj,
     objects,
     parsed_or_none,
@@ -189,7 +189,7 @@ def _choice(candidate: dict[str, Any], response_id: str) -> dict[str, Any]:
 
 
 def _call(call: dict[str, Any], signature: str, place: int, made_id: str) -> dict[str, Any]:
-    arguments = json_text(obj(call.get("args")))
+    arguments = json_bytes(obj(call.get("args"))).decode()
     said = {"index": place, **tool_call(text(call.get("id")) or made_id, text(call.get("name")), arguments)}
     if signature:
         said["extra_content"] = _signed(signature)

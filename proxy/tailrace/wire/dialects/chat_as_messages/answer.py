@@ -27,7 +27,7 @@ from tailrace.wire.dialects.reading import (
     Unreadable,
     added,
     count,
-    json_text,
+    json_bytes,
     obj,
     objects,
     parsed_or_none,
@@ -112,7 +112,9 @@ def _message(said: dict[str, Any]) -> dict[str, Any]:
         elif kind == "thinking":
             reasoning.append(text(block.get("thinking")))
         elif kind == "tool_use":
-            calls.append(tool_call(text(block.get("id")), text(block.get("name")), json_text(obj(block.get("input")))))
+            calls.append(
+                tool_call(text(block.get("id")), text(block.get("name")), json_bytes(obj(block.get("input"))).decode())
+            )
         if (blocks := kept_block(block)) is not None:
             kept.append(blocks)
     message: dict[str, Any] = {"content": "".join(texts) or None, "refusal": refusal_of(said) or None}

@@ -25,7 +25,7 @@ from tailrace.wire.dialects.chat_as_messages.answer import (
     usage_of,
 )
 from tailrace.wire.dialects.events import EventTranslator, said_in
-from tailrace.wire.dialects.reading import Unreadable, json_text, obj, text
+from tailrace.wire.dialects.reading import Unreadable, json_bytes, obj, text
 from tailrace.wire.sse import Event
 
 _PING: Final = b": ping\n\n"
@@ -186,7 +186,7 @@ class MessagesToChat(EventTranslator):
 def _last_of(block: _Block, chunks: ChatChunks) -> bytes:
     """What is said when `block` ends."""
     if block.place is not None and not block.size:
-        arguments = json_text(obj(block.begun.get("input")))
+        arguments = json_bytes(obj(block.begun.get("input"))).decode()
         return chunks.delta({"tool_calls": [{"index": block.place, "function": {"arguments": arguments}}]})
     if block.size > _MAX_THINKING_CHARS:
         return b""

@@ -22,7 +22,7 @@ import orjson
 
 from tailrace.errors import Code, anthropic_error_body
 from tailrace.records import Json
-from tailrace.wire.dialects.reading import Unreadable, count, obj, objects, parsed_or_none, text
+from tailrace.wire.dialects.reading import Unreadable, count, json_bytes, obj, objects, parsed_or_none, text
 
 _STOP_REASONS: Final = {
     "stop": "end_turn",
@@ -168,6 +168,8 @@ def _message(answer: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
     message = message_of(answer, content, usage_of(answer.get("usage")))
     reason = text(choice.get("finish_reason"))
     message["stop_reason"] = stop_reason_of(reason, calls=bool(calls), refused=bool(refusal))
+    if calls:
+        json_bytes(message)  # arguments that came as text may be nested deeper than they can be written inside it
     return message
 
 
@@ -178,8 +180,7 @@ def _arguments(call: dict[str, Any]) -> dict[str, Any]:
         return {}
     try:
         arguments = orjson.loads(written)
-        orjson.dumps(arguments)  # it may be nested deeper than it can be written again
-    except (orjson.JSONDecodeError, TypeError) as exc:
+    except orjson.JSONDecodeError as exc:
         raise Unreadable("The arguments of the model's tool call are not JSON, so they cannot be translated.") from exc
     if not isinstance(arguments, dict):
         raise Unreadable("The arguments of the model's tool call are no object, so they cannot be translated.")

@@ -11,8 +11,6 @@ cannot be told so, and gets an error.
 
 from typing import Any, Final
 
-import orjson
-
 from tailrace.errors import ANTHROPIC
 from tailrace.wire.dialects.events import EventTranslator, said_in
 from tailrace.wire.dialects.messages_as_chat.answer import (
@@ -26,7 +24,7 @@ from tailrace.wire.dialects.messages_as_chat.answer import (
     tool_use_block,
     usage_of,
 )
-from tailrace.wire.dialects.reading import Unreadable, json_text, obj, objects, text
+from tailrace.wire.dialects.reading import Unreadable, json_bytes, obj, objects, text
 from tailrace.wire.sse import Event
 
 _DONE: Final = b"[DONE]"
@@ -122,7 +120,6 @@ class ChatToMessages(EventTranslator):
             return
         out.append(self._close())
         self._open = wanted
-        json_text(block)  # what came along with a call may be nested deeper than it can be written
         begin = {"type": "content_block_start", "index": self._blocks, "content_block": block}
         out.append(_event(b"content_block_start", begin))
         self._blocks += 1
@@ -150,4 +147,4 @@ class ChatToMessages(EventTranslator):
 
 
 def _event(name: bytes, said: dict[str, Any]) -> bytes:
-    return b"".join((b"event: ", name, b"\ndata: ", orjson.dumps(said), b"\n\n"))
+    return b"".join((b"event: ", name, b"\ndata: ", json_bytes(said), b"\n\n"))
