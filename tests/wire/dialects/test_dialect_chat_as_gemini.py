@@ -67,7 +67,7 @@ def test_messages() -> None:
         {
             "role": "assistant",
             "content": "",
-            "tool_calls": [call("weather", '{"city":"Ulm"}', "a", "sig"), call("time", "", "b")],
+            "tool_calls": [call("weather", '{"city":"Ulm"}', "a", "c2ln"), call("time", "", "b")],
         },
         {"role": "tool", "tool_call_id": "a", "content": "Rain"},
         {"role": "developer", "content": "In verse."},
@@ -80,7 +80,7 @@ def test_messages() -> None:
             "role": "assistant",
             "content": "So",
             "reasoning_content": "thinking",
-            "extra_content": {"google": {"thought_signature": "end"}},
+            "extra_content": {"google": {"thought_signature": "ZW5k"}},
         },
         {"role": "user", "content": "And?"},
     ]
@@ -103,7 +103,7 @@ def test_messages() -> None:
                 "parts": [
                     {
                         "functionCall": {"id": "a", "name": "weather", "args": {"city": "Ulm"}},
-                        "thoughtSignature": "sig",
+                        "thoughtSignature": "c2ln",
                     },
                     {"functionCall": {"id": "b", "name": "time", "args": {}}},
                 ],
@@ -115,7 +115,7 @@ def test_messages() -> None:
                     {"functionResponse": {"id": "b", "name": "time", "response": {"output": "1\n2"}}},
                 ],
             },
-            {"role": "model", "parts": [{"text": "So", "thoughtSignature": "end"}]},
+            {"role": "model", "parts": [{"text": "So", "thoughtSignature": "ZW5k"}]},
             {"role": "user", "parts": [{"text": "And?"}]},
         ],
     }
@@ -260,8 +260,8 @@ ANSWER: dict[str, Any] = {
                 "parts": [
                     {"text": "Look outside.", "thought": True},
                     {"text": "Let me "},
-                    {"text": "look.", "thoughtSignature": "end"},
-                    {"functionCall": {"name": "weather", "args": {"city": "Ulm"}}, "thoughtSignature": "sig"},
+                    {"text": "look.", "thoughtSignature": "ZW5k"},
+                    {"functionCall": {"name": "weather", "args": {"city": "Ulm"}}, "thoughtSignature": "c2ln"},
                     {"functionCall": {"id": "own", "name": "time", "args": {}}},
                 ],
             },
@@ -300,10 +300,10 @@ def test_an_answer() -> None:
                     "refusal": None,
                     "reasoning_content": "Look outside.",
                     "tool_calls": [
-                        call("weather", '{"city":"Ulm"}', "call_r1_0_0", "sig"),
+                        call("weather", '{"city":"Ulm"}', "call_r1_0_0", "c2ln"),
                         call("time", "{}", "own"),
                     ],
-                    "extra_content": {"google": {"thought_signature": "end"}},
+                    "extra_content": {"google": {"thought_signature": "ZW5k"}},
                 },
                 "logprobs": {
                     "content": [
@@ -437,7 +437,7 @@ def test_calls_of_a_stream_are_counted_over_its_events() -> None:
 def test_what_came_with_an_answer_goes_back_with_it() -> None:
     message = TRANSLATION.answer(ANSWER, NOW_S)["choices"][0]["message"]
     parts = body_of(messages=[*HI, message])["contents"][1]["parts"]
-    assert [part.get("thoughtSignature") for part in parts] == ["end", "sig", None]
+    assert [part.get("thoughtSignature") for part in parts] == ["ZW5k", "c2ln", None]
 
 
 @pytest.mark.parametrize("index", [-1, 1024, "0", 0.5])
