@@ -165,7 +165,7 @@ async def test_a_segment_is_kept_until_every_call_in_it_is_filed(tmp_path: Path)
         kept = files(tmp_path)
         assert kept[0] == Name(OWNER, 1).file, "the long call begins in it"
         assert len(kept) <= 3
-        long.end(END, answer(1))
+        await long.end(END, answer(1))
         last = replay.poll()
         assert [closed.request for closed in last.closed] == [request(1)]
         assert set(kept) <= set(files(tmp_path)), "the disk thread may have made one more"

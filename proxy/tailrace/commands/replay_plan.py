@@ -96,7 +96,7 @@ def _is_whole(request: Json, raw: bytes | None, skipped: Skipped) -> bool:
     return False
 
 
-def _item(row: Filed, request: dict[str, Json], model: str) -> Item:
+def _item(row: Filed, request: Json, model: str) -> Item:
     body = orjson.dumps({**request, "model": model})
     return Item(
         source=UUID(bytes=row.id),
