@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typer.core import TyperGroup
 
 from tailrace.commands import logs_chain, logs_json, logs_list, logs_show
 from tailrace.commands.reading import data_folder, reading
-from tailrace.commands.terminal import console, json_line
+from tailrace.commands.terminal import console, json_line, many_lines
 from tailrace.errors import QueryError, UserError
 from tailrace.records import Json, Origin
 from tailrace.store import read
@@ -53,7 +54,9 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="An id, or its first 8 or 
 
 @app.command("list")
 def list_(
-    query: Annotated[str, typer.Argument(metavar="[QUERY]", help='For example: status = ok AND model = "gpt-5"')] = "",
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="QUERY", help="For example: 'status = ok AND model = \"gpt-5\"'")
+    ] = None,
     *,
     since: Annotated[str, typer.Option(help="Started since: 1h or 7d ago, or 2026-10-01 (local time).")] = "",
     until: Annotated[str, typer.Option(help="Started before.")] = "",
@@ -72,7 +75,7 @@ def list_(
         origin=_origin(origin),
         limit=limit or None,
     )
-    selection = _queried(selection, query, now_us, origin_named=bool(origin))
+    selection = _queried(selection, " ".join(words or ()), now_us, origin_named=bool(origin))
 
     async def work(connection: AsyncConnection) -> None:
         sink = _sink(connection, as_json=as_json)
@@ -100,8 +103,8 @@ def show(
         if as_json:
             _echo_json(shown.as_json())
         elif raw:
-            for line in logs_show.raw(shown.exchange):
-                typer.echo(line)
+            for document in logs_show.raw(shown.exchange):
+                _echo_raw(document)
         else:
             out = console()
             for text in logs_show.page(shown):
@@ -176,6 +179,15 @@ def _origin(text: str) -> Origin | None:
         return Origin(text or Origin.APP)
     except ValueError:
         raise UserError(f"--origin {text[:60]!r}: expected one of {', '.join([*Origin, ALL])}") from None
+
+
+def _echo_raw(document: bytes) -> None:
+    """A body: into a pipe byte for byte, on a terminal as nothing that it would obey."""
+    if not sys.stdout.isatty():
+        typer.echo(document)
+        return
+    for line in many_lines(document.decode(errors="backslashreplace")):
+        typer.echo(line)
 
 
 def _echo_json(value: Json) -> None:

@@ -98,8 +98,8 @@ def lines(turn: Turn, ids: dict[bytes, str]) -> Iterator[Text]:
     row, level = turn.place.row, turn.place.level
     bar = "  │ " * level
     yield Text(bar).append_text(_caption(row, ids[row.id]))
-    new = [] if row.relation == Relation.RETRY else since_last_answer(messages_of(turn.exchange.request))
-    for message in [*new, *choices_of(turn.exchange.answer)]:
+    new = [] if row.relation == Relation.RETRY else since_last_answer(messages_of(row.endpoint, turn.exchange.request))
+    for message in [*new, *choices_of(row.endpoint, turn.exchange.answer)]:
         for line in said(message, _INDENT):
             yield Text(bar).append_text(line)
 

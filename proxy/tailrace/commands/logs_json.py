@@ -13,14 +13,16 @@ from sqlalchemy import Row
 from tailrace.commands.speech import messages_of, since_last_answer
 from tailrace.commands.terminal import iso_utc
 from tailrace.records import Json
-from tailrace.store.query.fields import FIELDS
+from tailrace.store.query.fields import FIELDS, Kind
 from tailrace.store.read import Filed
 from tailrace.store.rebuild import Exchange
 
 _PLAIN: Final = tuple(
-    name for name in FIELDS if "." not in name and not name.endswith("_ms") and name not in ("id", "started")
+    name
+    for name, field in FIELDS.items()
+    if "." not in name and field.kind not in (Kind.ID, Kind.DURATION) and name != "started"
 )
-_DURATIONS: Final = tuple(name for name in FIELDS if name.endswith("_ms"))
+_DURATIONS: Final = tuple(name for name, field in FIELDS.items() if field.kind is Kind.DURATION)
 
 
 def fields(row: Filed, parents: dict[int, UUID]) -> dict[str, Json]:
@@ -32,6 +34,7 @@ def fields(row: Filed, parents: dict[int, UUID]) -> dict[str, Json]:
         **{name: getattr(row, name) for name in _PLAIN},
         **{name: _ms(getattr(row, name.removesuffix("_ms") + "_us")) for name in _DURATIONS},
         "parent": None if parent is None else str(parent),
+        "source": None if row.source is None else str(UUID(bytes=row.source)),
         "chain": {
             "id": str(UUID(bytes=row.chain_key)),
             "steps": row.chain_steps,
@@ -65,7 +68,7 @@ def whole(row: Filed, parents: dict[int, UUID], attempts: Sequence[Row[Any]], ex
 
 def turn(row: Filed, parents: dict[int, UUID], exchange: Exchange) -> dict[str, Json]:
     """A completion as a turn of its chain: what was said since the last answer, and the answer."""
-    said = since_last_answer(messages_of(exchange.request))
+    said = since_last_answer(messages_of(row.endpoint, exchange.request))
     return {**fields(row, parents), "new_messages": said, "answer": exchange.answer}
 
 

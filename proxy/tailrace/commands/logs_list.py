@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.commands import logs_json, logs_table
 from tailrace.commands.terminal import json_line
+from tailrace.records import Status
 from tailrace.store import read
 from tailrace.store.read import Filed, Order, Selection
 from tailrace.store.rebuild import Rebuilder
@@ -62,7 +63,11 @@ class Table:
     async def show(self, rows: Sequence[Filed]) -> None:
         """A line a row."""
         answers = await read.answers(self.connection, self.rebuilder, rows)
-        for line in logs_table.lines(rows, answers, self._width):
+        others = [row for row in rows if row.seq not in answers or row.status != Status.OK]
+        envelopes = await self.rebuilder.envelopes(others)
+        rests = {row.seq: envelope for row, envelope in zip(others, envelopes, strict=True)}
+        texts = {row.seq: logs_table.told(row, answers.get(row.seq), rests.get(row.seq)) for row in rows}
+        for line in logs_table.lines(rows, texts, self._width):
             self.console.print(line, soft_wrap=True)
 
 

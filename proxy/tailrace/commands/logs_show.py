@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace.commands import logs_json
 from tailrace.commands.logs_table import style_of
 from tailrace.commands.speech import choices_of, messages_of, speaker, spoken
-from tailrace.commands.terminal import escaped, lasting, local_time, many_lines, one_line
+from tailrace.commands.terminal import escaped, json_line, lasting, local_time, many_lines, one_line
 from tailrace.records import Json, LinkKind
 from tailrace.store import read
+from tailrace.store.layout import CONVERSATION
 from tailrace.store.read import Filed
 from tailrace.store.rebuild import Exchange, exchanges
 
@@ -26,6 +27,8 @@ _LINKS: Final[dict[str, str]] = {
 }
 _NAME_CELLS: Final = 18
 _INDENT: Final = "    "
+_LONG_CHARS: Final = 2000
+_SAID: Final = frozenset(CONVERSATION.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ async def load(connection: AsyncConnection, id_text: str) -> Shown:
     """Everything of the completion whose id begins with `id_text`.
 
     Raises:
-        UserError, WorkFailed: as `read.one`.
+        UserError: as `read.one`.
+        WorkFailed: a stored body is damaged.
     """
     row = await read.one(connection, id_text)
     parents = await read.names(connection, logs_json.parents_of([row]))
@@ -60,18 +64,18 @@ def page(shown: Shown) -> Iterator[Text]:
     yield from _fields(shown)
     yield from _attempts(shown.attempts)
     yield _title("request")
-    yield from _request(shown.exchange)
+    yield from _request(shown.row.endpoint, shown.exchange)
     yield _title("answer")
     yield from _answer(shown)
 
 
-def raw(exchange: Exchange) -> Iterator[str]:
+def raw(exchange: Exchange) -> Iterator[bytes]:
     """The request, then the answer, as JSON; where bytes are kept because JSON could not stand for them, the bytes."""
     for value, kept in ((exchange.request, exchange.request_raw), (exchange.answer, exchange.answer_raw)):
         if kept is not None:
-            yield from many_lines(kept.decode(errors="backslashreplace"))
+            yield kept
         elif value is not None:
-            yield from many_lines(logs_json.dumped(value).decode())
+            yield json_line(logs_json.dumped(value)).encode()
 
 
 def _fields(shown: Shown) -> Iterator[Text]:
@@ -106,33 +110,37 @@ def _attempts(attempts: Sequence[Row[Any]]) -> Iterator[Text]:
         yield line.append(ended, style_of(attempt.outcome))
 
 
-def _request(exchange: Exchange) -> Iterator[Text]:
-    request = exchange.request
+def _request(endpoint: str, exchange: Exchange) -> Iterator[Text]:
+    request, messages = exchange.request, messages_of(endpoint, exchange.request)
     if exchange.request_raw is not None:
         yield Text("kept as bytes too, because JSON could not stand for them: see --raw", "italic")
     if isinstance(request, dict):
-        params = {key: value for key, value in request.items() if key not in ("messages", "tools")}
-        yield Text(one_line(logs_json.dumped(params).decode(), chars=2000), "dim")
+        params = {key: value for key, value in request.items() if key != "tools" and not (messages and key in _SAID)}
+        yield Text(one_line(logs_json.dumped(params).decode(), chars=_LONG_CHARS), "dim")
         if isinstance(request.get("tools"), list):
-            yield Text("tools: " + one_line(", ".join(_tool(tool) for tool in request["tools"]), chars=2000), "dim")
-    for message in messages_of(request):
+            yield Text(
+                "tools: " + one_line(", ".join(_tool(tool) for tool in request["tools"]), chars=_LONG_CHARS), "dim"
+            )
+    for message in messages:
         yield from said(message, _INDENT)
 
 
 def _tool(tool: Json) -> str:
     function = tool.get("function") if isinstance(tool, dict) else None
-    return str(function.get("name")) if isinstance(function, dict) else "?"
+    named = function if isinstance(function, dict) else tool
+    return str(named.get("name") or named.get("type") or "?") if isinstance(named, dict) else "?"
 
 
 def _answer(shown: Shown) -> Iterator[Text]:
     exchange = shown.exchange
     if exchange.answer_raw is not None:
         yield Text("kept as bytes too, because JSON could not stand for them: see --raw", "italic")
-    choices = choices_of(exchange.answer)
+    choices = choices_of(shown.row.endpoint, exchange.answer)
     for message in choices:
         yield from said(message, _INDENT)
     if not choices and exchange.answer is not None:
-        yield from (Text(line) for line in many_lines(logs_json.dumped(exchange.answer).decode()))
+        text = logs_json.dumped(exchange.answer).decode()
+        yield Text(one_line(text, chars=_LONG_CHARS) + (" … (--raw has all of it)" if len(text) > _LONG_CHARS else ""))
     elif not choices:
         yield Text("none", "dim")
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from tailrace.commands.speech import spoken
+from tailrace.commands.speech import choices_of, complaint, spoken
 from tailrace.commands.terminal import escaped, lasting, local_time, one_line
 from tailrace.records import Json, Status
 from tailrace.store.read import Filed
@@ -34,7 +34,7 @@ class Entry:
     row: Filed
     id: str
     chain: str
-    answer: Json | None
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +73,32 @@ def tokens(row: Filed) -> str:
     return "/".join("?" if count is None else str(count) for count in counts)
 
 
-def _preview(entry: Entry) -> str:
-    if entry.answer is not None:
-        return one_line(spoken(entry.answer), chars=_ANSWER_CHARS)
-    return f"({escaped(entry.row.error)})" if entry.row.error else ""
+def told(row: Filed, message: Json | None, envelope: Json | None) -> str:
+    """What was answered: the first choice's `message`, or what the rest of the answer says; before it, what failed."""
+    said = [message] if message is not None else choices_of(row.endpoint, envelope)
+    text = " ".join(spoken(choice) for choice in said)
+    reason = "" if row.status == Status.OK else _reason(row, envelope)
+    if not text or (reason and reason != row.status):
+        text = f"({reason}) {text}" if reason else text
+    return one_line(text, chars=_ANSWER_CHARS)
+
+
+def _reason(row: Filed, envelope: Json | None) -> str:
+    status = str(row.http_status) if row.http_status is not None and row.http_status >= 400 else ""
+    return ": ".join(word for word in (status, complaint(envelope) or row.error) if word)
 
 
 COLUMNS: Final = (
-    Column("time", 19, 5, lambda entry: local_time(entry.row.started_us)),
+    Column("time", 19, 6, lambda entry: local_time(entry.row.started_us)),
     Column("id", _SHORT_CHARS[0], 9, lambda entry: entry.id),
     Column("status", 14, 8, lambda entry: escaped(entry.row.status)),
-    Column("model", 20, 4, lambda entry: one_line(entry.row.model)),
+    Column("model", 20, 5, lambda entry: one_line(entry.row.model)),
     Column("provider", 10, 1, lambda entry: escaped(entry.row.provider)),
-    Column("step", 4, 6, lambda entry: str(entry.row.step), right=True),
+    Column("step", 4, 4, lambda entry: str(entry.row.step), right=True),
     Column("chain", _SHORT_CHARS[0], 2, lambda entry: entry.chain),
     Column("tokens", 11, 3, lambda entry: tokens(entry.row), right=True),
     Column("duration", 8, 7, lambda entry: lasting(entry.row.duration_us), right=True),
-    Column("answer", 24, 9, _preview),
+    Column("answer", 20, 9, lambda entry: entry.answer),
 )
 
 
@@ -107,11 +116,13 @@ def header(width: int | None) -> Text:
     return Text(" ".join(column.padded(column.name) for column in columns).rstrip(), style="bold")
 
 
-def lines(rows: Sequence[Filed], answers: Mapping[int, Json], width: int | None) -> list[Text]:
-    """A line for each row, for a terminal of `width` cells or a pipe (None); `answers` by `seq`."""
+def lines(rows: Sequence[Filed], answers: Mapping[int, str], width: int | None) -> list[Text]:
+    """A line for each row, for a terminal of `width` cells or a pipe (None); what each `told`, by `seq`."""
     ids, chains = short_ids(row.id for row in rows), short_ids(row.chain_key for row in rows)
     columns = columns_for(width)
-    return [_line(Entry(row, ids[row.id], chains[row.chain_key], answers.get(row.seq)), columns, width) for row in rows]
+    return [
+        _line(Entry(row, ids[row.id], chains[row.chain_key], answers.get(row.seq, "")), columns, width) for row in rows
+    ]
 
 
 def _line(entry: Entry, columns: Sequence[Column], width: int | None) -> Text:

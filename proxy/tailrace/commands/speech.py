@@ -1,54 +1,96 @@
-"""What a message says, as text a person reads. Pure; takes any JSON, as clients and providers send any."""
+"""What a message says, as text a person reads. Pure; takes any JSON, as clients and providers send any.
+
+A message is one of chat's or Anthropic's, or an item of a response: each says who speaks, and what, in its own fields.
+"""
 
 from collections.abc import Iterator
+from typing import Any, Final
 
 import orjson
 
-from tailrace.records import Json
+from tailrace.records import Endpoint, Json
+from tailrace.store.layout import CONVERSATION
+
+_CALLS: Final = frozenset(("function_call", "custom_tool_call", "tool_use", "server_tool_use"))
 
 
 def spoken(message: Json) -> str:
     """The text of a message, its tool calls as `name(arguments)` after it, one a line."""
     if not isinstance(message, dict):
         return _dumped(message)
-    pieces = [_content(message.get("content"))]
+    kind = message.get("type")
+    if kind in _CALLS:
+        return _call(message)
+    pieces = [_content(message[name]) for name in ("content", "summary", "output") if name in message]
     if isinstance(message.get("refusal"), str):
         pieces.append(message["refusal"])
-    pieces.extend(_calls(message.get("tool_calls")))
+    pieces.extend(_tool_calls(message))
+    if not any(name in message for name in ("content", "summary", "output")) and isinstance(kind, str):
+        pieces.append(f"[{kind}]")
     return "\n".join(piece for piece in pieces if piece)
 
 
 def speaker(message: Json) -> str:
-    """Who says it: the role, and the name or the tool call it answers."""
+    """Who says it: the role (of an item without one, its type), and the name or the tool call it answers."""
     if not isinstance(message, dict):
         return "?"
-    about = message.get("name") or message.get("tool_call_id")
-    return f"{message.get('role', '?')} {about}" if about else str(message.get("role", "?"))
+    who = str(message.get("role") or message.get("type") or "?")
+    about = message.get("name") or message.get("tool_call_id") or message.get("call_id")
+    return f"{who} {about}" if about else who
 
 
-def messages_of(request: Json) -> list[Json]:
-    """The messages of a request; none where it has no list of them."""
-    found = request.get("messages") if isinstance(request, dict) else None
+def messages_of(endpoint: str, request: Json) -> list[Json]:
+    """The conversation in a request; empty where it has none."""
+    field = next((name for known, name in CONVERSATION.items() if known == endpoint), None)
+    found = request.get(field) if isinstance(request, dict) and field is not None else None
+    if isinstance(found, str):
+        return [{"role": "user", "content": found}]
     return found if isinstance(found, list) else []
 
 
-def choices_of(answer: Json) -> list[Json]:
-    """The messages of an answer's choices."""
-    found = answer.get("choices") if isinstance(answer, dict) else None
-    choices = found if isinstance(found, list) else []
-    return [choice["message"] for choice in choices if isinstance(choice, dict) and "message" in choice]
+def choices_of(endpoint: str, answer: Json) -> list[Json]:
+    """The messages of an answer."""
+    if not isinstance(answer, dict):
+        return []
+    if endpoint == Endpoint.MESSAGES:
+        return [answer] if answer.get("role") == "assistant" else []
+    if endpoint == Endpoint.RESPONSES:
+        return _listed(answer.get("output"))
+    choices = [choice for choice in _listed(answer.get("choices")) if isinstance(choice, dict)]
+    if endpoint == Endpoint.COMPLETIONS:
+        return [{"role": "assistant", "content": choice["text"]} for choice in choices if "text" in choice]
+    return [choice["message"] for choice in choices if "message" in choice]
 
 
 def since_last_answer(messages: list[Json]) -> list[Json]:
     """What was said after the last assistant's message, system and developer messages left out."""
     new: list[Json] = []
     for message in reversed(messages):
-        role = message.get("role") if isinstance(message, dict) else None
-        if role == "assistant":
+        if _is_answer(message):
             break
-        if role not in ("system", "developer"):
+        if not isinstance(message, dict) or message.get("role") not in ("system", "developer"):
             new.append(message)
     return new[::-1]
+
+
+def complaint(answer: Json) -> str:
+    """What an error says of itself: OpenAI's and Anthropic's `error.message`, and the shapes that others have made."""
+    if not isinstance(answer, dict):
+        return ""
+    error = answer.get("error") or answer.get("detail") or answer.get("message")
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("code") or error
+    if error is None or isinstance(error, str):
+        return error or ""
+    return _dumped(error)
+
+
+def _is_answer(message: Json) -> bool:
+    if not isinstance(message, dict):
+        return False
+    if "role" in message:
+        return bool(message["role"] == "assistant")
+    return not str(message.get("type")).endswith("_output")  # of a response: what the model did, but for its results
 
 
 def _content(content: Json) -> str:
@@ -60,19 +102,34 @@ def _content(content: Json) -> str:
 
 
 def _part(part: Json) -> str:
-    if isinstance(part, dict) and isinstance(part.get("text"), str):
-        return str(part["text"])
-    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(part, dict):
+        return part if isinstance(part, str) else _dumped(part)
+    for name in ("text", "refusal"):
+        if isinstance(part.get(name), str):
+            return str(part[name])
+    kind = part.get("type")
+    if kind in _CALLS:
+        return _call(part)
+    if kind == "tool_result":
+        return _content(part.get("content"))
     return f"[{kind}]" if isinstance(kind, str) else _dumped(part)
 
 
-def _calls(calls: Json) -> Iterator[str]:
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            yield f"{function.get('name')}({function.get('arguments', '')})"
-        else:
-            yield _dumped(call)
+def _tool_calls(message: dict[str, Any]) -> Iterator[str]:
+    for call in _listed(message.get("tool_calls")):
+        known = (call.get("function") or call.get("custom")) if isinstance(call, dict) else None
+        yield _call(known) if isinstance(known, dict) else _dumped(call)
+    if isinstance(message.get("function_call"), dict):
+        yield _call(message["function_call"])
+
+
+def _call(call: dict[str, Any]) -> str:
+    arguments = next((call[name] for name in ("arguments", "input") if call.get(name) is not None), "")
+    return f"{call.get('name')}({arguments if isinstance(arguments, str) else _dumped(arguments)})"
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _dumped(value: Json) -> str:

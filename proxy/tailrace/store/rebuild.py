@@ -147,6 +147,16 @@ class Rebuilder:
             for row in rows
         ]
 
+    async def envelopes(self, rows: Sequence[Stored]) -> list[Json | None]:
+        """The answers of `rows` without their messages: of an error, all there is.
+
+        Raises:
+            WorkFailed: a stored body is damaged.
+        """
+        shapes = await self._load_shapes({row.answer_shape for row in rows if row.answer_shape})
+        build = _Build(self._codec, shapes, {}, {}, {}, {})
+        return [build.envelope(row) for row in rows]
+
     async def paths(self, nodes: Iterable[int]) -> dict[int, tuple[int, ...]]:
         """Message ids from the first message to the node's, for each node; the empty path for node 0."""
         leaves = set(nodes)
@@ -233,19 +243,22 @@ class _Build:
         return params | {CONVERSATION[Endpoint(row.endpoint)]: messages} if messages else params
 
     def answer(self, row: Stored) -> Json | None:
-        if not row.answer_shape:
+        envelope = self.envelope(row)
+        if envelope is None:
             return None
-        answer = self.shapes[row.answer_shape][0]
-        if row.answer_values is not None:
-            answer = self._joined(answer, row.answer_values, row)
         taken = [Taken(index, (self.messages[self.answers[node]][0],)) for index, node in self.choices.get(row.seq, ())]
         if row.answer_node:
             taken.append(Taken(0, self._first_choice(row, row.answer_node)))
-        return put(row.endpoint, answer, taken)
+        return put(row.endpoint, envelope, taken)
 
-    def _joined(self, shape: Json, values: bytes, row: Stored) -> Json:
+    def envelope(self, row: Stored) -> Json | None:
+        if not row.answer_shape:
+            return None
+        shape = self.shapes[row.answer_shape][0]
+        if row.answer_values is None:
+            return shape
         try:
-            return join(shape, self.codec.unpack(values), row.answer_id)
+            return join(shape, self.codec.unpack(row.answer_values), row.answer_id)
         except ValueError as exc:
             raise WorkFailed(f"the stored answer of completion {row.seq} is damaged: {exc}") from exc
 
