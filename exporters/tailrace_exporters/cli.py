@@ -15,6 +15,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperGroup
 
+from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import data_folder, reading
 from tailrace.commands.terminal import console, escaped, json_line
 from tailrace.errors import UserError, WorkFailed
@@ -49,17 +50,16 @@ app: Final = typer.Typer(
     help="Turn the log into datasets. `tailrace export run --help` has the options of an export.",
 )
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The recipe.")]
-Config = Annotated[Path | None, typer.Option("--config", help="The settings; ./tailrace.toml when present.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The data folder, instead of the settings' own.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for machines; no progress.")]
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.toml", readable=False, help="The recipe.")]
 
 
 @app.command()
 def run(
     recipe: RecipeFile,
     *,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="A new folder for the export.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", readable=False, help="A new folder for the export.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, stage by stage; write nothing.")] = False,
     as_json: AsJson = False,
     config: Config = None,
@@ -91,7 +91,7 @@ def run(
 
 @app.command("verify")
 def verify_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of an export.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The folder of an export.")],
     *,
     as_json: AsJson = False,
     config: Config = None,

@@ -2,21 +2,21 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tailrace.commands.options import AsJson, Config
 from tailrace.settings_doc import as_toml, example
 from tailrace.settings_load import config_hash, load, public
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def check_config(
-    config: Annotated[Path | None, typer.Option(help="Settings file; ./tailrace.toml when present.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
     show_example: Annotated[bool, typer.Option("--example", help="Print a file with every setting instead.")] = False,
 ) -> None:
     """Check the settings and print what is in force, without secrets."""

@@ -11,16 +11,17 @@ from typing import Annotated
 import orjson
 import typer
 
+from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import data_folder, reading
-from tailrace.commands.terminal import iso_utc
+from tailrace.commands.terminal import iso_utc, one_line
+from tailrace.errors import UserError
 from tailrace.store import backup as store_backup
 from tailrace.store import migrations, stats
-from tailrace.store.engine import open_writer, store_file
+from tailrace.store.engine import open_reader, open_writer, store_file
 
-app = typer.Typer(help="Upgrade, measure and back up the store.", no_args_is_help=True)
-
-Config = Annotated[Path | None, typer.Option(help="Settings file; ./tailrace.toml when present.")]
-DataDir = Annotated[Path | None, typer.Option(help="Data folder, instead of log.data_dir.")]
+app = typer.Typer(
+    help="Upgrade, measure and back up the store.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 
 @app.command()
@@ -36,7 +37,7 @@ def upgrade(config: Config = None, data_dir: DataDir = None) -> None:
 def show_stats(
     config: Config = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count what is in the store."""
     counted = asyncio.run(_stats(data_folder(config, data_dir, os.environ)))
@@ -44,24 +45,39 @@ def show_stats(
         typer.echo(orjson.dumps(counted).decode())
         return
     for name, value in asdict(counted).items():
-        shown = iso_utc(value) if name.endswith("_us") and value is not None else value
-        if isinstance(shown, dict):
-            shown = ", ".join(f"{key} {count}" for key, count in shown.items())
-        typer.echo(f"{name:<14} {'' if shown is None else shown}")
+        typer.echo(f"{name:<14} {_shown(name, value)}".rstrip())
 
 
 @app.command()
 def backup(
-    target: Annotated[Path | None, typer.Argument(help="New file; default: backups/ in the data folder.")] = None,
+    target: Annotated[
+        Path | None, typer.Argument(readable=False, help="New file; default: backups/ in the data folder.")
+    ] = None,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
     """Copy the store to a new file, also while Tailrace runs."""
     folder = data_folder(config, data_dir, os.environ)
+    asyncio.run(_must_be_store(folder))
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = target or folder / "backups" / f"tailrace-{moment}.db"
     size = store_backup.backup(folder, target)
     typer.echo(f"{target} ({size} bytes)")
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{one_line(str(word))} {count}" for word, count in value.items())
+    if value is None:
+        return ""
+    return iso_utc(value) if name.endswith("_us") and isinstance(value, int) else str(value)
+
+
+async def _must_be_store(folder: Path) -> None:
+    """A newer one, or an older one, may well be copied; the database of another program is not ours to copy."""
+    async with open_reader(folder) as connection:
+        if await migrations.version(connection) == 0:
+            raise UserError(f"{store_file(folder)}: no store there yet; `tailrace serve` makes it")
 
 
 async def _upgrade(folder: Path) -> tuple[migrations.Step, ...]:

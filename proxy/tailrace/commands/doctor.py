@@ -11,16 +11,17 @@ import orjson
 import typer
 
 from tailrace.commands.doctor_checks import Finding, Verdict, data_folder, network, reach, versions
+from tailrace.commands.options import AsJson, Config
 from tailrace.errors import SettingsError
 from tailrace.settings_load import config_hash, load
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def doctor(
-    config: Annotated[Path | None, typer.Option(help="Settings file; ./tailrace.toml when present.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
     with_reach: Annotated[bool, typer.Option("--reach", help="Ask each provider for its models, too.")] = False,
 ) -> None:
     """Report versions, disk, permissions, limits and providers. Exit code 1 where something would fail."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperGroup
 
 from tailrace.commands import logs_chain, logs_json, logs_list, logs_show
+from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import data_folder, reading
 from tailrace.commands.terminal import console, json_line, many_lines
 from tailrace.errors import QueryError, UserError
@@ -46,9 +47,6 @@ app: Final = typer.Typer(
     help="The completions of the log. `tailrace logs list --help` has the options of the list.",
 )
 
-Config = Annotated[Path | None, typer.Option("--config", help="The settings; ./tailrace.toml when present.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The data folder, instead of the settings' own.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON lines for machines.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id, or its first 8 or more digits.")]
 
 

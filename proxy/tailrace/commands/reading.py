@@ -27,13 +27,25 @@ async def reading(data_dir: Path) -> AsyncIterator[AsyncConnection]:
     """A reading connection to the store of `data_dir`; nothing is made there.
 
     Raises:
-        UserError: there is no store yet, it is none, or a newer Tailrace made it.
+        UserError: there is no store yet, it is none, or another version of Tailrace made it.
         WorkFailed: it cannot be read.
     """
     try:
         async with open_reader(data_dir) as connection:
-            if await migrations.check(connection) == 0:
-                raise UserError(f"{store_file(data_dir)}: no store there yet; `tailrace serve` makes it")
+            await _check(connection, store_file(data_dir))
             yield connection
     except DBAPIError as exc:
-        raise WorkFailed(f"{store_file(data_dir)}: cannot be read ({exc.orig})") from exc
+        raise WorkFailed(
+            f"{store_file(data_dir)}: cannot be read ({exc.orig}); where that stays so, restore a copy from its backups"
+        ) from exc
+
+
+async def _check(connection: AsyncConnection, path: Path) -> None:
+    have, needed = await migrations.check(connection), migrations.STEPS[-1].number
+    if have == 0:
+        raise UserError(f"{path}: no store there yet; `tailrace serve` makes it")
+    if have < needed:
+        raise UserError(
+            f"{path}: at migration {have}, and this Tailrace reads {needed}; "
+            "start `tailrace serve` anew, or run `tailrace db upgrade`"
+        )

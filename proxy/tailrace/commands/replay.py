@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tailrace import settings_load
+from tailrace.commands.options import Config, DataDir
 from tailrace.commands.reading import reading
 from tailrace.commands.replay_plan import Item, Skipped, items, tokens
 from tailrace.commands.terminal import json_line
@@ -63,8 +64,8 @@ def replay(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first call.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only the estimate.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as a JSON line.")] = False,
-    config: Annotated[Path | None, typer.Option("--config", help="The settings; ./tailrace.toml when present.")] = None,
-    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="The data folder.")] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Ask logged requests again, of another model; the answers are logged beside the originals. Can be resumed."""
     settings = settings_load.load(config, os.environ)

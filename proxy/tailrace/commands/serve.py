@@ -8,19 +8,20 @@ import typer
 
 from tailrace import serve as supervisor
 from tailrace import stamps
+from tailrace.commands.options import Config, DataDir
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def serve(
-    config: Annotated[Path | None, typer.Option(help="Settings file; ./tailrace.toml when present.")] = None,
+    config: Config = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of server.host.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port, instead of server.port.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Relay processes, instead of server.workers.")
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Data folder, instead of log.data_dir.")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Run the proxy: the relay workers, the writer and what watches them."""
     given = {"SERVER__HOST": host, "SERVER__PORT": port, "SERVER__WORKERS": workers, "LOG__DATA_DIR": data_dir}

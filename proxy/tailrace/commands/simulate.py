@@ -9,14 +9,16 @@ import typer
 from tailrace.simulate.scenarios import scenario_list
 from tailrace.simulate.server import run
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def simulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 4701,
-    dialogues: Annotated[Path | None, typer.Option(help="JSONL file that sim/replay answers from.")] = None,
+    dialogues: Annotated[
+        Path | None, typer.Option(readable=False, help="JSONL file that sim/replay answers from.")
+    ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the models and what each does.")] = False,
 ) -> None:
     """Run a provider that answers, misbehaves and replays on demand, until Ctrl-C."""

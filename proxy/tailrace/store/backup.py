@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tailrace.errors import UserError, WorkFailed
-from tailrace.store.engine import copy_store, store_file
+from tailrace.store.engine import copy_store, existing_store
 
 
 def backup(data_dir: Path, target: Path) -> int:
@@ -14,18 +14,19 @@ def backup(data_dir: Path, target: Path) -> int:
     in a thread where an event loop must go on.
 
     Raises:
-        UserError: there is no store, or `target` exists.
+        UserError: there is no store, or `target` exists or cannot be made.
         WorkFailed: the copy could not be written.
     """
-    source = store_file(data_dir)
-    if not source.exists():
-        raise UserError(f"{source}: no store there to back up")
-    if target.exists():
+    source = existing_store(data_dir)
+    if os.path.lexists(target):
         raise UserError(f"{target}: exists already; name a new file")
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError as exc:
+        raise UserError(f"{target}: cannot be made ({exc.strerror}); name a file where this user can write") from exc
+    try:
         copy_store(source, partial)
         size = _sync(partial)
         os.link(partial, target)  # as a rename, but never over a file that came meanwhile

@@ -50,6 +50,24 @@ def store_file(data_dir: Path) -> Path:
     return data_dir / FILE
 
 
+def existing_store(data_dir: Path) -> Path:
+    """As `store_file`, once it is known that a file is there.
+
+    Raises:
+        UserError: there is none, or this user may not look.
+    """
+    path = store_file(data_dir)
+    try:
+        path.stat()
+    except OSError as exc:
+        if isinstance(exc, FileNotFoundError | NotADirectoryError):
+            reason = "no store there yet; `tailrace serve` makes it, or choose another [log] data_dir"
+        else:
+            reason = f"cannot be read ({exc.strerror}); run this as the user that `tailrace serve` runs as"
+        raise UserError(f"{path}: {reason}") from exc
+    return path
+
+
 @contextmanager
 def writing_lock(data_dir: Path) -> Iterator[None]:
     """Be the only writer of the store in `data_dir`, which is made when missing (mode 0700).
@@ -102,9 +120,7 @@ def reader_engine(data_dir: Path) -> AsyncEngine:
     Raises:
         UserError: there is no store yet.
     """
-    path = store_file(data_dir)
-    if not path.exists():
-        raise UserError(f"{path}: no store there yet; `tailrace serve` makes it, or choose another [log] data_dir")
+    path = existing_store(data_dir)
     url = URL.create(_DRIVER, database=f"file:{_quoted(path)}", query={"mode": "ro", "uri": "true"})
     engine = create_async_engine(url, poolclass=NullPool)
     _on_connect(engine, (*_BOTH, *_READER), begin="BEGIN")
@@ -196,7 +212,8 @@ async def _connected(engine: AsyncEngine, path: Path) -> AsyncIterator[AsyncConn
     try:
         connection = await engine.connect()
     except DBAPIError as exc:
-        raise UserError(f"{path}: cannot be opened as a store ({exc.orig})") from exc
+        remedy = "restore a copy from its backups folder, or choose another [log] data_dir"
+        raise UserError(f"{path}: cannot be opened as a store ({exc.orig}); {remedy}") from exc
     try:
         yield connection
     finally:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
 from tailrace import ids
-from tailrace.errors import UserError, WorkFailed
+from tailrace.errors import UserError
 from tailrace.records import Json, Origin
 from tailrace.store.query import Expr, compile_where, fields_of
 from tailrace.store.query.fields import CHAIN, COMPLETION
@@ -146,8 +146,7 @@ async def one(connection: AsyncConnection, text: str) -> Filed:
     """The completion whose id begins with `text`: a whole UUID, or at least 8 of its digits.
 
     Raises:
-        UserError: `text` is no id, or several begin with it.
-        WorkFailed: none does.
+        UserError: `text` is no id, or not exactly one begins with it.
     """
     span = id_span(text)
     if span is None:
@@ -155,7 +154,7 @@ async def one(connection: AsyncConnection, text: str) -> Filed:
     statement = _filed().where(COMPLETION.c.id.between(span.low, span.high)).order_by(COMPLETION.c.id).limit(4)
     found = await _all(connection, statement)
     if not found:
-        raise WorkFailed(f"no completion has an id that begins with {text}")
+        raise UserError(f"no completion has an id that begins with {text}; `tailrace logs --origin all` lists them")
     if len(found) > 1:
         listed = ", ".join(str(UUID(bytes=row.id)) for row in found[:3]) + (", …" if len(found) > 3 else "")
         raise UserError(f"several ids begin with {text}; give more digits: {listed}")
@@ -168,7 +167,7 @@ async def chain(connection: AsyncConnection, text: str, *, limit: int = 10_000) 
     The id of a chain is that of its first completion, so either names it.
 
     Raises:
-        UserError, WorkFailed: as `one`.
+        UserError: as `one`.
     """
     member = await one(connection, text)
     statement = _filed().where(COMPLETION.c.chain == member.chain).order_by(COMPLETION.c.seq).limit(limit)

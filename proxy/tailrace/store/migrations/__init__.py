@@ -49,11 +49,13 @@ async def version(connection: AsyncConnection) -> int:
         if not names:
             return 0
         if "migration" not in names:
-            raise UserError("the file is a database of another program; choose another [log] data_dir")
+            place = await _place(connection)
+            raise UserError(f"{place}: the database of another program; choose another [log] data_dir")
         last = (await connection.exec_driver_sql("SELECT max(number) FROM migration")).scalar()
         return int(last or 0)
     except DBAPIError as exc:
-        raise UserError(f"the store cannot be read ({exc.orig}); restore a copy from its backups folder") from exc
+        place = await _place(connection)
+        raise UserError(f"{place}: cannot be read ({exc.orig}); restore a copy from its backups folder") from exc
     finally:
         await connection.rollback()
 
@@ -67,7 +69,7 @@ async def check(connection: AsyncConnection, steps: tuple[Step, ...] = STEPS) ->
     have = await version(connection)
     if have > steps[-1].number:
         raise UserError(
-            f"the store is at migration {have} and this Tailrace knows only {steps[-1].number}; "
+            f"{await _place(connection)}: at migration {have}, and this Tailrace knows only {steps[-1].number}; "
             "run the newer Tailrace, or restore the backup made before its upgrade"
         )
     return have
@@ -98,6 +100,13 @@ async def upgrade(
             where = f"; a copy from before is {kept}" if kept else ""
             raise WorkFailed(f"migration {step.number} ({step.name}) failed: {exc.orig}{where}") from exc
     return todo
+
+
+async def _place(connection: AsyncConnection) -> str:
+    """The store's file."""
+    (path,) = (await connection.exec_driver_sql("SELECT file FROM pragma_database_list WHERE name = 'main'")).scalars()
+    await connection.rollback()
+    return str(path)
 
 
 async def _apply(connection: AsyncConnection, step: Step, now_us: int) -> None:
