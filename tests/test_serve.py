@@ -377,6 +377,7 @@ def test_the_port_is_taken(stage: Stage) -> None:
         port = other.getsockname()[1]
         assert stage.start(TAILRACE_SERVER__PORT=str(port)).wait(GUARD_S) == 2
     assert f"127.0.0.1:{port}: cannot listen (Address already in use): something else" in stage.errors.next()
+    assert not stage.data.exists()
 
 
 def test_the_folder_is_held(stage: Stage) -> None:
@@ -391,15 +392,28 @@ def test_the_folder_cannot_be_made(stage: Stage) -> None:
     assert stage.errors.next().startswith("data folder file/data: cannot be written (Not a directory); make it")
 
 
-def test_the_folder_is_private_and_the_counters_are_of_this_start(stage: Stage) -> None:
-    stale = stage.data / datadir.METRICS / "counter_1.db"
-    stale.parent.mkdir(parents=True, mode=0o777)
-    stale.write_text("old")
+def test_an_empty_folder_becomes_private_and_the_counters_are_of_this_start(stage: Stage) -> None:
+    stage.data.mkdir()
     stage.data.chmod(0o755)
+    process = stage.start()
+    stage.up(process)
+    process.terminate()
+    assert process.wait(GUARD_S) == 0
+    stale = stage.data / datadir.METRICS / "counter_1.db"
+    stale.write_text("old")
     stage.up(stage.start())
     assert not stale.exists()
     for path in (stage.data, *stage.data.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_a_folder_that_held_something_keeps_its_mode(stage: Stage) -> None:
+    (stage.data / "of others").mkdir(parents=True)
+    stage.data.chmod(0o755)
+    stage.up(stage.start())
+    assert stat.S_IMODE(stage.data.stat().st_mode) == 0o755, "else `--data-dir /tmp` would lock everyone out of it"
+    for name in (datadir.LOCK, datadir.RUN):
+        assert stat.S_IMODE((stage.data / name).stat().st_mode) & 0o077 == 0, name
 
 
 def test_an_address_that_others_can_reach_is_warned_of(stage: Stage) -> None:

@@ -6,7 +6,6 @@ Strict: an unknown key is an error with a suggestion, so that a mistyped filter 
 import difflib
 import hashlib
 import json
-import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,7 +15,8 @@ from pydantic_core import ErrorDetails
 
 from tailrace.errors import QueryError, RecipeError
 from tailrace.records import Json, Status
-from tailrace.settings_source import locate
+from tailrace.settings_schema import expected
+from tailrace.settings_source import locate, parse_toml
 from tailrace.store.query import compile_where, parse
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.rows import Train, Unit
@@ -167,10 +167,7 @@ def parse_recipe(text: str, place: str) -> Recipe:
     Raises:
         RecipeError: as `read_recipe`.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise RecipeError(f"{place}: not TOML: {exc}; quote text, and write one key a line") from exc
+    values = parse_toml(place, text, RecipeError)
     try:
         # JSON mode is strict about kinds, and still takes an enum from text and a tuple from an array.
         return Recipe.model_validate_json(json.dumps(values, default=str), strict=True)
@@ -200,11 +197,10 @@ def _wrong(path: _KeyPath, error: ErrorDetails) -> str:
     if kind == "value_error":
         text = str(context["error"])
         return text[1:] if text.startswith("!") else f"expected {text}, {found}"
-    if kind == "enum":
-        return f"expected {context['expected']}, {found}"
     if kind == "string_pattern_mismatch":
         return f"expected a name that matches {context['pattern']}, {found}"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}, {found}"
+    wanted = expected(kind, context)
+    return f"{error['msg'][:1].lower() + error['msg'][1:] if wanted is None else f'expected {wanted}'}, {found}"
 
 
 def _keys_at(path: _KeyPath) -> list[str]:

@@ -60,43 +60,55 @@ def holder(data_dir: Path) -> int | None:
 
 
 def prepare_run(data_dir: Path) -> Path:
-    """Make `run/` and an empty `run/metrics/`, and return the latter; only for the holder."""
+    """Make `run/` and an empty `run/metrics/`, and return the latter; only for the holder.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     metrics = data_dir / METRICS
     shutil.rmtree(metrics, ignore_errors=True)
-    metrics.mkdir(mode=0o700, parents=True)
-    (data_dir / RUN).chmod(0o700)
+    with _told(data_dir):
+        metrics.mkdir(mode=0o700, parents=True)
+        (data_dir / RUN).chmod(0o700)
     return metrics
 
 
 def put_settings(data_dir: Path, text: str) -> Path:
-    """Put `text` in place as the settings in force, at once or not at all, and return where; only for the holder."""
+    """Put `text` in place as the settings in force, at once or not at all, and return where; only for the holder.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     path = data_dir / SETTINGS
     made = path.with_suffix(".new")
-    made.write_text(text, "utf-8")
-    made.chmod(0o600)
-    return made.replace(path)
+    with _told(data_dir):
+        made.write_text(text, "utf-8")
+        made.chmod(0o600)
+        return made.replace(path)
 
 
 def _make(data_dir: Path) -> None:
-    try:
+    with _told(data_dir):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if data_dir.stat().st_uid == os.geteuid():
+        # One that holds something may be a folder of the system that was named by mistake: /tmp must stay open to all.
+        if data_dir.stat().st_uid == os.geteuid() and not any(data_dir.iterdir()):
             data_dir.chmod(0o700)
-    except OSError as exc:
-        raise _unusable(data_dir, exc) from exc
 
 
 def _open_lock(data_dir: Path) -> int:
-    try:
+    with _told(data_dir):
         return os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+@contextmanager
+def _told(data_dir: Path) -> Iterator[None]:
+    """What fails inside is told as a folder that cannot be written."""
+    try:
+        yield
     except OSError as exc:
-        raise _unusable(data_dir, exc) from exc
-
-
-def _unusable(data_dir: Path, exc: OSError) -> UserError:
-    reason = os.strerror(exc.errno) if exc.errno else str(exc)
-    remedy = "make it writable for this user, or choose another with --data-dir or log.data_dir"
-    return UserError(f"data folder {data_dir}: cannot be written ({reason}); {remedy}")
+        reason = os.strerror(exc.errno) if exc.errno else str(exc)
+        remedy = "make it writable for this user, or choose another with --data-dir or log.data_dir"
+        raise UserError(f"data folder {data_dir}: cannot be written ({reason}); {remedy}") from exc
 
 
 def _take(fd: int, data_dir: Path, deadline_s: float) -> None:

@@ -22,7 +22,7 @@ import structlog
 
 from tailrace import datadir
 from tailrace.children import Backoff, Child, Plan
-from tailrace.errors import SettingsError, TailraceError
+from tailrace.errors import TailraceError, UserError
 from tailrace.listen import is_loopback, listen, url_of
 from tailrace.logging import configure
 from tailrace.settings import Settings
@@ -69,8 +69,7 @@ def serve(launch: Launch) -> None:
     _raise_descriptor_limit()
     data_dir = settings.log.data_dir
     with ExitStack() as stack:
-        lock_fd = stack.enter_context(datadir.hold(data_dir))
-        listener = stack.enter_context(listen(settings.server.host, settings.server.port))
+        lock_fd, listener = _hold_and_listen(stack, settings)
         life_fd, life_end = os.pipe()
         stack.callback(os.close, life_fd)
         stack.callback(os.close, life_end)
@@ -85,6 +84,17 @@ def serve(launch: Launch) -> None:
             listen_fd=listener.fileno(),
         )
         asyncio.run(Supervisor(launch, plan, settings, listener).run())
+
+
+def _hold_and_listen(stack: ExitStack, settings: Settings) -> tuple[int, socket.socket]:
+    """The data folder, then the address: whoever holds the one has the other, and is the thing to tell of.
+
+    A folder that is not there is held by nobody, and is not made for an address that cannot be had.
+    """
+    data_dir, server = settings.log.data_dir, settings.server
+    first = None if os.path.lexists(data_dir) else stack.enter_context(listen(server.host, server.port))
+    lock_fd = stack.enter_context(datadir.hold(data_dir))
+    return lock_fd, first or stack.enter_context(listen(server.host, server.port))
 
 
 def _raise_descriptor_limit() -> None:
@@ -203,7 +213,7 @@ class Supervisor:
         try:
             settings, text = load_with_text(self._launch.config, self._launch.environ)
             datadir.put_settings(data_dir, text)
-        except (SettingsError, OSError) as exc:
+        except UserError as exc:
             self._log.warning("settings not reloaded, the old ones stay in force", why=str(exc))
             return
         self._settings = settings

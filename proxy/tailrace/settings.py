@@ -51,6 +51,13 @@ def parse_fallback(value: object) -> object:
     return Fallback(provider=provider, model=model)
 
 
+def parse_folder(value: object) -> object:
+    """A folder's path; an empty one would be the folder that the command happens to be called in."""
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise ValueError('a folder such as "data" or "/var/lib/tailrace"')
+    return value
+
+
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -67,7 +74,7 @@ class Table(BaseModel):
 class Server(Table):
     """Where the proxy listens and what it accepts."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """Address to listen on. There are no keys yet, so anything but loopback lets everyone in who can reach it."""
     port: Annotated[int, Field(ge=0, le=65535)] = 4700
     """Port to listen on; 0 takes a free one, which the ready line names."""
@@ -88,7 +95,7 @@ class Server(Table):
 class Log(Table):
     """What is kept, where, and how surely."""
 
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path, BeforeValidator(parse_folder)] = Path("data")
     """The folder of the journal, the store and its backups; made when missing, readable by its owner only."""
     durability: Literal["power", "process"] = "power"
     """What an answer's last byte waits for: a disk sync (`power`), or the kernel, which a power loss takes with it."""

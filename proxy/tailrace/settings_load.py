@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -19,28 +18,9 @@ from tailrace.errors import SettingsError
 from tailrace.records import Json
 from tailrace.settings import Settings
 from tailrace.settings_checks import Problem, contradictions
-from tailrace.settings_schema import describe, meaning, suggestion, takes_text
+from tailrace.settings_schema import describe, expected, meaning, suggestion, takes_text
 from tailrace.settings_secrets import CLIENT, NO_KEY, resolve_secrets
 from tailrace.settings_source import KeyPath, Layers, from_text, read_layers
-
-_EXPECTED: Final = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "text in quotes",
-    "path_type": "a path in quotes",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "dict_type": "a table",
-    "tuple_type": "an array",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
-    "literal_error": "{expected}",
-    "too_short": "at least {min_length} entry",
-}
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -127,7 +107,5 @@ def _problem(error: ErrorDetails) -> Problem:
         return Problem(path, f"expected {error['ctx']['error']}, {found}")
     if kind == "string_pattern_mismatch":
         return Problem(path, f"{found}, which does not fit: {meaning(path)}")
-    expected = _EXPECTED.get(kind)
-    if expected is None:
-        return Problem(path, f"{error['msg']}, {found}")
-    return Problem(path, f"expected {expected.format(**error.get('ctx', {}))}, {found}")
+    wanted = expected(kind, error.get("ctx", {}))
+    return Problem(path, f"{error['msg'] if wanted is None else f'expected {wanted}'}, {found}")

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Final, Literal, Union, get_args, get_origin
@@ -15,6 +15,33 @@ from tailrace.settings_source import KeyPath
 
 _SECRET: Final = ("api_key", "headers", "proxy")
 _LONGEST: Final = 60
+_EXPECTED: Final = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text in quotes",
+    "string_too_short": "at least {min_length} character",
+    "path_type": "a path in quotes",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dict_type": "a table",
+    "tuple_type": "an array",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "too_short": "at least {min_length} entry",
+}
+
+
+def expected(kind: str, context: Mapping[str, Json]) -> str | None:
+    """What pydantic's error `kind` says was expected, in a user's words; None where it must say so itself."""
+    words = _EXPECTED.get(kind)
+    return None if words is None else words.format(**context)
 
 
 def meaning(path: KeyPath) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tailrace.errors import SettingsError
+from tailrace.errors import SettingsError, UserError
 from tailrace.records import Json
 
 PREFIX: Final = "TAILRACE_"
@@ -58,7 +58,7 @@ def read_layers(path: Path | None, environ: Mapping[str, str]) -> Layers:
     """
     file = path if path is not None else DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     text = "" if file is None else _read(file)
-    values = {} if file is None else _parse(file, text)
+    values = {} if file is None else parse_toml(str(file), text, SettingsError)
     variables: dict[KeyPath, str] = {}
     for name, value in sorted(environ.items()):
         key_path = _path_of(name, values)
@@ -126,7 +126,12 @@ def _read(file: Path) -> str:
         raise SettingsError(f"{file}: cannot be read ({exc.strerror}); give an existing file with --config") from exc
 
 
-def _parse(file: Path, text: str) -> dict[str, Json]:
+def parse_toml(place: str, text: str, wrong: type[UserError]) -> dict[str, Json]:
+    """The tables that `text` holds; `place` names it in a mistake.
+
+    Raises:
+        UserError: of the kind `wrong`: it is no TOML.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
@@ -136,7 +141,8 @@ def _parse(file: Path, text: str) -> dict[str, Json]:
         line, column = (len(lines), len(lines[-1]) + 1)
         if match and match["line"]:
             line, column = int(match["line"]), int(match["column"])
-        raise SettingsError(f"{file}:{line}:{column}: this is no TOML: {what[:1].lower()}{what[1:]}") from exc
+        what = f"{what[:1].lower()}{what[1:]}; quote text, and write one key a line"
+        raise wrong(f"{place}:{line}:{column}: this is no TOML: {what}") from exc
 
 
 def _path_of(name: str, values: dict[str, Json]) -> KeyPath | None:

@@ -4,6 +4,7 @@ Owns the listening socket and the open connections. Whatever loop runs it (async
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from itertools import count
@@ -62,9 +63,8 @@ async def serve(host: str, port: int, simulator: Simulator) -> Server:
             lambda: Connection(simulator, next(numbers), connections), host, port, backlog=1024
         )
     except OSError as exc:
-        raise UserError(
-            f"cannot listen on {host}:{port}: {exc.strerror or exc}; choose another --host or --port"
-        ) from exc
+        reason = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)
+        raise UserError(f"{host}:{port}: cannot listen ({reason}); choose another --host or --port") from exc
     return Server(listener, connections, host, listener.sockets[0].getsockname()[1])
 
 
