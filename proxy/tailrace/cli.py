@@ -17,13 +17,13 @@ from tailrace.errors import TailraceError, UserError
 
 GROUP: Final = "tailrace.commands"
 COMMANDS: Final = {
-    "serve": ("tailrace.commands.serve", "Run the proxy: the relay workers, the writer and what watches them."),
-    "check-config": ("tailrace.commands.config", "Check the settings and print what is in force, without secrets."),
+    "serve": ("tailrace.commands.serve", "Run the proxy, until SIGTERM or Ctrl-C."),
+    "check-config": ("tailrace.commands.config", "Check the settings; print what is in force."),
     "doctor": ("tailrace.commands.doctor", "Report versions, disk, permissions, limits and providers."),
     "db": ("tailrace.commands.db", "Upgrade, measure and back up the store."),
     "logs": ("tailrace.commands.logs", "List, follow and show completions and chains."),
     "replay": ("tailrace.commands.replay", "Ask logged requests again, of another model."),
-    "simulate": ("tailrace.commands.simulate", "Run a provider that answers, misbehaves and replays on demand."),
+    "simulate": ("tailrace.commands.simulate", "Run a provider that answers and misbehaves on demand."),
 }
 _HELP: Final = {"export": "Turn the log into datasets that trainers load as they are."}
 

@@ -76,7 +76,7 @@ def test_an_empty_recipe_is_one() -> None:
         ("[select]\nwhere = 'modle = 1'\n", "r.toml:2: select.where: "),
         ("[select]\nwhere = 'started > -1h'\n", "r.toml:2: select.where: -3600s counts from now"),
         ("[split]\ntrain = 0.9\n", "r.toml:1: split: the shares add up to 0.9; make them add up to 1"),
-        ("[split]\ntrain = nan\n", "r.toml:2: split.train: expected more than 0, found NaN"),
+        ("[split]\ntrain = nan\n", "r.toml:2: split.train: expected at most 1.0, found NaN"),
         ("[split]\n'../x' = 1\n", "r.toml:2: split.../x: expected a name that matches"),
         ("[write]\nformats = ['openai']\n", 'write.formats: unknown format "openai"; did you mean "openai-chat"?'),
         ("[write]\nformats = ['openai-chat', 'openai-chat']\n", "a format is named twice; name each once"),

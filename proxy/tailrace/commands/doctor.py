@@ -1,4 +1,4 @@
-"""`tailrace doctor`: versions, disk, permissions, limits and providers, with what to do about each."""
+"""`tailrace doctor`: versions, disk, permissions, the log, limits and providers, with what to do about each."""
 
 import asyncio
 import os
@@ -10,7 +10,8 @@ from typing import Annotated
 import orjson
 import typer
 
-from tailrace.commands.doctor_checks import Finding, Verdict, data_folder, network, reach, versions
+from tailrace.commands.doctor_checks import Finding, Verdict, data_folder, folder_is_usable, network, reach, versions
+from tailrace.commands.doctor_store import log
 from tailrace.commands.options import AsJson, Config
 from tailrace.errors import SettingsError
 from tailrace.settings_load import config_hash, load
@@ -24,7 +25,7 @@ def doctor(
     as_json: AsJson = False,
     with_reach: Annotated[bool, typer.Option("--reach", help="Ask each provider for its models, too.")] = False,
 ) -> None:
-    """Report versions, disk, permissions, limits and providers. Exit code 1 where something would fail."""
+    """Report versions, disk, permissions, the log, limits and providers. Exit code 1 where something would fail."""
     findings = list(_findings(config, with_reach=with_reach))
     if as_json:
         typer.echo(orjson.dumps([asdict(finding) for finding in findings]).decode())
@@ -45,6 +46,8 @@ def _findings(config: Path | None, *, with_reach: bool) -> Iterator[Finding]:
         return
     yield Finding("settings", Verdict.OK, f"config {config_hash(settings)}")
     yield from data_folder(settings)
+    if folder_is_usable(settings):
+        yield from log(settings)
     yield from network(settings)
     if with_reach:
         yield from asyncio.run(reach(settings))

@@ -6,6 +6,7 @@ import resource
 import shutil
 import socket
 import sqlite3
+import ssl
 import stat
 import statistics
 import sys
@@ -27,7 +28,7 @@ from tailrace.upstream.client import Outgoing, open_upstream
 _AT_LEAST: Final = {"litestar": (2, 22), "orjson": (3, 11, 6), "h11": (0, 16)}  # older ones have known holes
 _PACKAGES: Final = (
     "litestar", "uvicorn", "uvloop", "httptools", "httpx", "h11", "orjson", "pydantic", "SQLAlchemy", "sqlmodel",
-    "aiosqlite", "zstandard", "structlog",
+    "aiosqlite", "zstandard", "google-crc32c", "prometheus-client", "structlog", "certifi",
 )  # fmt: skip
 _WAL_RESET_FIXED: Final = (3, 51, 3)
 _LITTLE_DISK_BYTES: Final = 2 * 2**30
@@ -64,20 +65,25 @@ def versions() -> Iterator[Finding]:
     for name in _PACKAGES:
         yield _package(name)
     yield _sqlite(sqlite3.sqlite_version_info)
+    yield Finding("tls", Verdict.OK, ssl.OPENSSL_VERSION)
 
 
 def data_folder(settings: Settings) -> Iterator[Finding]:
     """Disk, permissions, and who holds the folder."""
     folder = settings.log.data_dir
-    if not folder.exists():
-        yield Finding("data folder", Verdict.OK, str(folder), "does not exist yet; the first start makes it")
-    else:
-        yield _access(folder)
+    yield _access(folder)
+    if folder_is_usable(settings):
         yield _permissions(folder)
         pid = datadir.holder(folder)
         yield Finding("held by", Verdict.OK, "nobody" if pid is None else f"process {pid}")
         yield _sync(folder)
     yield _space(_nearest(folder))
+
+
+def folder_is_usable(settings: Settings) -> bool:
+    """Whether the data folder is there and this user may read and write in it."""
+    folder = settings.log.data_dir
+    return os.path.isdir(folder) and os.access(folder, os.R_OK | os.W_OK | os.X_OK)  # noqa: PTH112 never raises
 
 
 def network(settings: Settings) -> Iterator[Finding]:
@@ -116,10 +122,13 @@ def _sqlite(found: tuple[int, ...]) -> Finding:
 
 
 def _access(folder: Path) -> Finding:
-    if folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return Finding("data folder", Verdict.OK, str(folder))
+    nearest = _nearest(folder)
+    if nearest.is_dir() and os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
+        is_there = nearest == folder.absolute()
+        return Finding("data folder", Verdict.OK, str(folder), "" if is_there else "the first start makes it")
     advice = "make it a folder that this user can read and write, or set log.data_dir"
-    return Finding("data folder", Verdict.FAIL, f"{folder} cannot be used", advice)
+    why = "" if nearest == folder.absolute() else f", because {nearest} cannot be written"
+    return Finding("data folder", Verdict.FAIL, f"{folder} cannot be used{why}", advice)
 
 
 def _permissions(folder: Path) -> Finding:
@@ -169,7 +178,7 @@ def _space(folder: Path) -> Finding:
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     folder = folder.absolute()
-    return folder if folder.exists() else _nearest(folder.parent)
+    return folder if os.path.exists(folder) else _nearest(folder.parent)  # noqa: PTH110 never raises
 
 
 def _port(settings: Settings) -> Finding:

@@ -37,6 +37,30 @@ class Stats:
     free_bytes: int  # of these, in pages that hold nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What an operator wants to know at once. Cheap: it counts only what should not be there."""
+
+    migration: int
+    newest_us: int | None
+    dead_letters: int
+    gap_calls: int  # calls that were served and not logged
+
+
+async def health(connection: AsyncConnection) -> Health:
+    """As of now."""
+    migration = await migrations.version(connection)  # first: it ends the transaction it reads in
+    if migration == 0:
+        return Health(0, None, 0, 0)
+    newest = select(COMPLETION.c.started_us).order_by(COMPLETION.c.seq.desc()).limit(1)
+    return Health(
+        migration=migration,
+        newest_us=(await connection.execute(newest)).scalar_one_or_none(),
+        dead_letters=await _count(connection, "dead_letter"),
+        gap_calls=await _gap_calls(connection),
+    )
+
+
 async def stats(connection: AsyncConnection) -> Stats:
     """Count. The whole of it is one snapshot, which ends with the connection's transaction."""
     schema = await migrations.version(connection)  # first: it ends the transaction it reads in
@@ -59,7 +83,7 @@ async def stats(connection: AsyncConnection) -> Stats:
         raws=await _count(connection, "raw"),
         dead_letters=await _count(connection, "dead_letter"),
         gaps=await _count(connection, "gap"),
-        gap_calls=await _number(connection, select(func.coalesce(func.sum(_TABLES["gap"].c.calls), 0))),
+        gap_calls=await _gap_calls(connection),
         file_bytes=page_bytes * await _pragma(connection, "page_count"),
         free_bytes=page_bytes * await _pragma(connection, "freelist_count"),
     )
@@ -71,6 +95,10 @@ async def _number(connection: AsyncConnection, statement: Select[Any]) -> int:
 
 async def _count(connection: AsyncConnection, table: str) -> int:
     return await _number(connection, select(func.count()).select_from(_TABLES[table]))
+
+
+async def _gap_calls(connection: AsyncConnection) -> int:
+    return await _number(connection, select(func.coalesce(func.sum(_TABLES["gap"].c.calls), 0)))
 
 
 async def _counts(connection: AsyncConnection, statement: Select[Any], *, top: int | None = None) -> dict[str, int]:
