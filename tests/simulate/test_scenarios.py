@@ -1,4 +1,6 @@
-"""The contract of every `sim/…` model, over the socket and in process: it ends as it says, with the same bytes."""
+"""The contract of every `sim/…` model over every wire, on a socket and in process: it ends as it says, with the same
+bytes in both.
+"""
 
 import asyncio
 
@@ -6,29 +8,36 @@ import httpx
 import pytest
 
 from tailrace.simulate.call import Ends
-from tailrace.simulate.ledger import ClosedBy
+from tailrace.simulate.ledger import ClosedBy, Entry
 from tailrace.simulate.scenarios import SCENARIOS, close_to, find, scenario_list
 from tailrace.simulate.server import Server
 from tailrace.simulate.simulator import Simulator
 from tailrace.upstream.simulated import SimulatedTransport
+from tests.simulate.asking import ASKING, NAMED, TEXT
 from tests.simulate.conftest import make_simulator
-from tests.simulate.rawclient import GUARD_S, RawClient, Seen, chat, head
+from tests.simulate.rawclient import GUARD_S, RawClient, Seen, head
 
 NAMES = {key: "sim/" + key.replace("-N", f"-{scenario.example}") for key, scenario in SCENARIOS.items()}
 ENOUGH = 2_000
 """Bytes after which the client leaves an answer that goes on for ever."""
+PINGS = frozenset(manner.ping for manner in NAMED.values())
 
-both = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+CLOSE_AFTER_THEIR_END = frozenset(("connection-close", "until-close", "close-idle", "close-idle-N"))
+
 every = pytest.mark.parametrize("key", SCENARIOS)
+each_way = pytest.mark.parametrize(
+    ("wire", "stream"),
+    [(name, stream) for name in NAMED for stream in (False, True) if not (name == "embeddings" and stream)],
+    ids=lambda value: value if isinstance(value, str) else ("stream" if value else "plain"),
+)
 
 
-async def over_socket(server: Server, simulator: Simulator, key: str, stream: bool) -> Seen:
+async def over_socket(server: Server, simulator: Simulator, key: str, path: str, body: bytes) -> Seen:
     """One call. An answer without an end is left once the provider has it in hand and what it gives is here."""
-    body = chat(NAMES[key], stream=stream)
     async with RawClient(server.port) as client:
         if SCENARIOS[key].ends is not Ends.NEVER:
-            return await client.ask(body)
-        client.writer.write(head(body) + body)
+            return await client.ask(body, path=path)
+        client.writer.write(head(body, path=path) + body)
         if key == "stall":
             async with asyncio.timeout(GUARD_S):
                 await simulator.ledger.reached(lambda: simulator.ledger.in_flight() == 1)
@@ -36,10 +45,10 @@ async def over_socket(server: Server, simulator: Simulator, key: str, stream: bo
         return await client.read(Seen(), until_bytes=1)
 
 
-async def in_process(simulator: Simulator, key: str, stream: bool) -> Seen:
+async def in_process(simulator: Simulator, path: str, body: bytes) -> Seen:
     """The same call through the transport; silence is found out by httpx's read timeout."""
     seen = Seen()
-    request = httpx.Request("POST", "http://sim/v1/chat/completions", content=chat(NAMES[key], stream=stream))
+    request = httpx.Request("POST", f"http://sim{path}", content=body)
     request.extensions = {"timeout": {"read": 0.0}}
     try:
         response = await SimulatedTransport(simulator).handle_async_request(request)
@@ -61,7 +70,7 @@ async def read(response: httpx.Response, seen: Seen) -> None:
         async for piece in response.stream:
             assert piece
             seen.body += piece
-            if b": ping" in piece and len(seen.body) > ENOUGH:
+            if piece in PINGS and len(seen.body) > ENOUGH:
                 return
         seen.end = "well"
     finally:
@@ -76,40 +85,48 @@ def closer(key: str) -> ClosedBy:
     return ClosedBy.NONE if ends is Ends.WELL else ClosedBy.PROVIDER
 
 
-@every
-@both
-async def test_it_ends_as_it_says_on_a_socket(server: Server, simulator: Simulator, key: str, stream: bool) -> None:
-    seen = await over_socket(server, simulator, key, stream)
+def check(entry: Entry, key: str, seen: Seen, closes: frozenset[str]) -> None:
+    """How it ended, as the client and the ledger say."""
     assert (seen.end or "never") == SCENARIOS[key].ends.value
+    assert (entry.scenario, entry.finished) == (key, SCENARIOS[key].ends is Ends.WELL)
+    assert entry.closed_by == (ClosedBy.PROVIDER if key in closes else closer(key))
+
+
+@every
+@each_way
+async def test_it_ends_as_it_says_with_the_same_bytes(
+    server: Server, simulator: Simulator, key: str, wire: str, stream: bool
+) -> None:
+    only = SCENARIOS[key].wires
+    path, body = ASKING[wire](NAMES[key], stream, TEXT)
+    there = await over_socket(server, simulator, key, path, body)
     async with asyncio.timeout(GUARD_S):
         (entry,) = await simulator.ledger.settled()
-    assert entry.scenario == key
-    assert entry.finished is (SCENARIOS[key].ends is Ends.WELL)
-    closes_after_its_end = key in {"connection-close", "until-close", "close-idle", "close-idle-N"}
-    assert entry.closed_by == (ClosedBy.PROVIDER if closes_after_its_end else closer(key))
-
-
-@every
-@both
-async def test_it_ends_as_it_says_in_process(simulator: Simulator, key: str, stream: bool) -> None:
-    seen = await in_process(simulator, key, stream)
-    assert (seen.end or "never") == SCENARIOS[key].ends.value
-    assert simulator.ledger.in_flight() == 0
-    (entry,) = simulator.ledger.entries()
-    assert entry.finished is (SCENARIOS[key].ends is Ends.WELL)
-    assert entry.closed_by == (ClosedBy.PROVIDER if key == "until-close" else closer(key))
-
-
-@pytest.mark.parametrize("key", [key for key, scenario in SCENARIOS.items() if scenario.ends is not Ends.NEVER])
-@both
-async def test_socket_and_process_give_the_same(server: Server, simulator: Simulator, key: str, stream: bool) -> None:
-    there = await over_socket(server, simulator, key, stream)
-    here = await in_process(make_simulator(), key, stream)
+    again = make_simulator()
+    here = await in_process(again, path, body)
+    if only is not None and wire not in only:
+        assert (there.status, there.end) == (400, "well")
+        assert b"alone" in there.body
+        assert here.body == there.body
+        return
+    check(entry, key, there, CLOSE_AFTER_THEIR_END)
+    assert again.ledger.in_flight() == 0
+    check(again.ledger.entries()[0], key, here, frozenset(("until-close",)))
+    if SCENARIOS[key].ends is Ends.NEVER:
+        return
     assert here.body == there.body
     if SCENARIOS[key].ends is not Ends.ILLEGAL:
         assert here.status == there.status
         hop_by_hop = {b"transfer-encoding", b"connection"}
         assert here.headers == [header for header in there.headers if header[0] not in hop_by_hop]
+
+
+def test_every_wire_is_asked() -> None:
+    assert list(ASKING) == list(NAMED)
+
+
+def test_scenarios_name_wires_that_exist() -> None:
+    assert all(scenario.wires <= NAMED.keys() for scenario in SCENARIOS.values() if scenario.wires is not None)
 
 
 @every

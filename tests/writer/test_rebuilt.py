@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tailrace.records import Endpoint
 from tailrace.simulate import chat, completions, messages, responses
 from tailrace.simulate.answer import Answer, Asked, Stamp, ToolCall
-from tailrace.simulate.call import Wire
+from tailrace.simulate.wire import Wire
 from tailrace.wire.endpoints import ENDPOINTS
 from tests.writer.filing import kept, made, store
 

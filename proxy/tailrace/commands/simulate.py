@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from tailrace.simulate import others
 from tailrace.simulate.scenarios import scenario_list
 from tailrace.simulate.server import run
+from tailrace.simulate.simulator import WIRES
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -26,6 +28,9 @@ def simulate(
         width = max(len(name) for name, _ in scenario_list())
         for name, says in scenario_list():
             typer.echo(f"{name:<{width}}  {says}")
+        typer.echo("\nEach of them, but where it says otherwise, is spoken over:")
+        for manner in (*(wire.MANNER for wire in WIRES.values()), others.MANNER):
+            typer.echo(f"{manner.name:<{width}}  {manner.path}")
         return
     asyncio.run(run(host, port, dialogues, _announce))
 

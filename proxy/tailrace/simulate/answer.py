@@ -6,8 +6,8 @@ tool call). How they look on the wire is the wire's: `chat.py`.
 
 import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -16,16 +16,19 @@ import orjson
 from tailrace.records import Json
 
 _WORD: Final = re.compile(r"\s*\S+|\s+")
+_DEEPEST: Final = 20  # a schema may refer to itself
 _MESSAGE_TOKENS: Final = 4  # what a message costs beside its text
 
 
 class BadRequest(Exception):
-    """The request cannot be answered; told to the client with status 400."""
+    """The request cannot be answered; told to the client with status 400, or another."""
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    def __init__(self, message: str, param: str | None = None, *, status: int = 400, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
+        self.status = status
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Asked:
     tools: tuple[Tool, ...] = ()
     max_tokens: int | None = None
     caller: str | None = None  # the user or session that the body names
+    schema: Json = None  # what the answer's text must fit as JSON, where the client asks for that
+    body: Mapping[str, Json] = field(default_factory=dict)  # as it came, for what a wire gives back with its answer
 
     @property
     def last_user_text(self) -> str:
@@ -101,6 +106,7 @@ class Answer:
     finish: str = "stop"
     reports: Reports = Reports.ONCE
     counts: Counts | None = None
+    sources: tuple[str, ...] = ()  # URLs that the text goes back to
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +177,45 @@ def call_tools(asked: Asked, n: int) -> Answer:
     return Answer(None, calls=calls, finish="tool_calls")
 
 
+def fitting(asked: Asked) -> Answer:
+    """JSON that the schema the client asks for allows; without one, an object that says the user's words."""
+    schema = asked.schema if asked.schema is not None else {"properties": {"text": {"type": "string"}}}
+    return Answer(_arguments(schema, asked.last_user_text))
+
+
 def _arguments(schema: Json, text: str) -> str:
     """Arguments that `schema` allows, as far as its types and enums say; strings are the user's own words."""
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict):
-        return "{}"
-    return orjson.dumps({name: _value(of, text) for name, of in properties.items()}).decode()
+    value = _value({"type": "object", **schema} if isinstance(schema, dict) else {"type": "object"}, text, schema, 0)
+    return orjson.dumps(value).decode()
 
 
-def _value(schema: Json, text: str) -> Json:
-    if not isinstance(schema, dict):
+def _value(schema: Json, text: str, root: Json, depth: int) -> Json:
+    """A value that `schema`, a part of `root`, allows: the first of what it leaves open, and no array empty."""
+    if not isinstance(schema, dict) or depth > _DEEPEST:
         return None
+    if isinstance(schema.get("$ref"), str):
+        return _value(_referred(root, schema["$ref"]), text, root, depth + 1)
+    for name in ("anyOf", "oneOf", "allOf"):
+        if isinstance(schema.get(name), list) and schema[name]:
+            return _value(schema[name][0], text, root, depth + 1)
+    if "const" in schema:
+        return schema["const"]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return schema["enum"][0]
-    by_type: dict[str, Json] = {"string": text, "integer": 1, "number": 0.5, "boolean": True, "array": [], "object": {}}
     kind = schema.get("type")
-    return by_type.get(kind) if isinstance(kind, str) else None
+    named = kind.lower() if isinstance(kind, str) else ""  # Gemini writes types in capitals
+    if named == "object":
+        properties = schema.get("properties")
+        inner = properties if isinstance(properties, dict) else {}
+        return {name: _value(of, text, root, depth + 1) for name, of in inner.items()}
+    if named == "array":
+        return [_value(schema["items"], text, root, depth + 1)] if isinstance(schema.get("items"), dict) else []
+    by_type: dict[str, Json] = {"string": text, "integer": 1, "number": 0.5, "boolean": True}
+    return by_type.get(named)
+
+
+def _referred(root: Json, path: str) -> Json:
+    """The part of `root` that a reference inside it names (`#/$defs/City`)."""
+    for name in path.removeprefix("#/").split("/"):
+        root = root.get(name) if isinstance(root, dict) else None
+    return root

@@ -6,39 +6,16 @@ Owns the ordinary answer, as acts. Scenarios are functions of a `Call`; they liv
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 
 from tailrace.records import Json
 from tailrace.simulate.acts import Act, Data, Fin, Headers, chunked, sized
 from tailrace.simulate.answer import Answer, Asked, Stamp, at_least, limited
+from tailrace.simulate.wire import JSON_TYPE, Wire
 
-JSON_TYPE: Final = (b"content-type", b"application/json")
-STREAM_TYPE: Final = (b"content-type", b"text/event-stream; charset=utf-8")
 _PLAIN_PIECES: Final = 8  # a plain body that is cut is sent in so many pieces
-
-
-class Wire(Protocol):
-    """How one dialect reads a question and writes an answer. A module such as `chat` is one."""
-
-    TERMINAL: bytes
-    """The event after the last one; empty where a dialect has none."""
-
-    def read(self, body: Json, path: str) -> Asked:
-        """The question; raises BadRequest."""
-
-    def document(self, asked: Asked, answer: Answer, stamp: Stamp) -> dict[str, Json]:
-        """The body of a plain answer."""
-
-    def events(self, asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Json]]:
-        """The events of a streamed answer, without the terminal one."""
-
-    def frame(self, event: Json) -> bytes:
-        """One event as it is streamed."""
-
-    def failure(self, message: str, *, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Json]:
-        """An error body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +44,10 @@ class Ends(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way to answer. `least` and `most` bound the number in its name; `example` is one for tests."""
+    """One way to answer. `least` and `most` bound the number in its name; `example` is one for tests.
+
+    `wires` names those over which it exists; None: over each.
+    """
 
     says: str
     play: Callable[[Call], Iterable[Act]]
@@ -75,6 +55,7 @@ class Scenario:
     least: int = 0
     most: int = 0
     example: int = 3
+    wires: frozenset[str] | None = None
 
 
 def json_acts(status: int, shape: Json, headers: Headers = ()) -> tuple[Act, ...]:
@@ -85,12 +66,12 @@ def json_acts(status: int, shape: Json, headers: Headers = ()) -> tuple[Act, ...
 
 def request_id(call: Call) -> tuple[bytes, bytes]:
     """The header by which providers name a call."""
-    return (b"x-request-id", b"req_sim%026d" % call.stamp.number)
+    return (call.wire.MANNER.request_id, b"req_sim%026d" % call.stamp.number)
 
 
 def failed(call: Call, status: int, message: str, kind: str = "server_error", headers: Headers = ()) -> tuple[Act, ...]:
     """An error answer in the wire's shape."""
-    return json_acts(status, call.wire.failure(message, kind=kind), (request_id(call), *headers))
+    return json_acts(status, call.wire.failure(message, kind=kind, status=status), (request_id(call), *headers))
 
 
 def respond(call: Call, answer: Answer) -> Iterable[Act]:
@@ -109,9 +90,14 @@ def stream(call: Call, pieces: Iterable[bytes]) -> Iterator[Act]:
     yield Fin()
 
 
+def content_type(call: Call) -> tuple[bytes, bytes]:
+    """The header that says what the answer is, in the form that was asked for."""
+    return call.wire.MANNER.stream_type if call.asked.stream else JSON_TYPE
+
+
 def stream_head(call: Call) -> Act:
     """The head of a streamed answer."""
-    return chunked(200, (STREAM_TYPE, (b"cache-control", b"no-cache"), request_id(call)))
+    return chunked(200, (call.wire.MANNER.stream_type, (b"cache-control", b"no-cache"), request_id(call)))
 
 
 def framed(call: Call, answer: Answer) -> Iterator[bytes]:
@@ -121,8 +107,8 @@ def framed(call: Call, answer: Answer) -> Iterator[bytes]:
 
 def encoded(call: Call, events: Iterable[Json]) -> Iterator[bytes]:
     """`events` as bytes, and the terminal one where the wire has one."""
-    for event in events:
-        yield call.wire.frame(event)
+    for number, event in enumerate(events):
+        yield call.wire.frame(event, number)
     if call.wire.TERMINAL:
         yield call.wire.TERMINAL
 
@@ -133,7 +119,8 @@ def opened(call: Call, answer: Answer) -> tuple[Act, list[bytes]]:
     A plain body is cut into even pieces, at least eight, and comes in chunks like a stream.
     """
     if call.asked.stream:
-        return stream_head(call), list(framed(call, Answer(at_least(answer.text or "", call.n + 1))))
+        pieces = list(framed(call, Answer(at_least(answer.text or "", call.n + 1))))
+        return stream_head(call), pieces + pieces[-1:] * (call.n + 1 - len(pieces))  # a download has no words
     body = orjson.dumps(call.wire.document(call.asked, answer, call.stamp))
     if len(body) < call.n + 2:
         body = body.ljust(call.n + 2)  # white space after a document is still the document

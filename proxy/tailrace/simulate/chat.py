@@ -24,7 +24,9 @@ from tailrace.simulate.answer import (
     logprob,
     words,
 )
+from tailrace.simulate.wire import Manner
 
+MANNER: Final = Manner("chat", "/v1/chat/completions")
 TERMINAL: Final = b"data: [DONE]\n\n"
 _FINGERPRINT: Final = "fp_simulated"
 _MOST_CHOICES: Final = 128  # OpenAI's own bound
@@ -53,6 +55,8 @@ def read(body: Json, path: str = "") -> Asked:  # noqa: ARG001 - the interface o
         tools=_tools(body.get("tools")),
         max_tokens=whole_number(body, "max_completion_tokens", 1) or whole_number(body, "max_tokens", 1),
         caller=next((body[name] for name in ("user", "session_id") if isinstance(body.get(name), str)), None),
+        schema=_schema(body.get("response_format")),
+        body=body,
     )
 
 
@@ -82,12 +86,19 @@ def events(asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Jso
             yield {**shape, "choices": [], "usage": _usage(counts_of(asked, answer))}
 
 
-def frame(event: Json) -> bytes:
+def frame(event: Json, number: int = 0) -> bytes:  # noqa: ARG001 - the interface of a wire
     """One chunk as a server-sent event."""
     return b"data: " + orjson.dumps(event) + b"\n\n"
 
 
-def failure(message: str, *, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Json]:
+def failure(
+    message: str,
+    *,
+    kind: str,
+    status: int = 500,  # noqa: ARG001 - the interface of a wire
+    code: str | None = None,
+    param: str | None = None,
+) -> dict[str, Json]:
     """An error body."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
@@ -119,6 +130,14 @@ def whole_number(body: dict[str, Json], name: str, least: int, most: int | None 
     return value
 
 
+def _schema(wanted: Json) -> Json:
+    """The schema of `response_format`, an empty one where any JSON will do."""
+    if not isinstance(wanted, dict) or wanted.get("type") not in {"json_schema", "json_object"}:
+        return None
+    described = wanted.get("json_schema")
+    return (described.get("schema") if isinstance(described, dict) else None) or {}
+
+
 def _tools(tools: Json) -> tuple[Tool, ...]:
     if not isinstance(tools, list):
         return ()
@@ -146,7 +165,7 @@ def _choice(asked: Asked, answer: Answer, stamp: Stamp, index: int) -> dict[str,
         "role": "assistant",
         "content": answer.text,
         "refusal": answer.refusal,
-        "annotations": [],
+        "annotations": _annotations(answer),
     }
     if answer.reasoning is not None:
         message["reasoning_content"] = answer.reasoning
@@ -154,6 +173,15 @@ def _choice(asked: Asked, answer: Answer, stamp: Stamp, index: int) -> dict[str,
         message["tool_calls"] = [_call(answer, stamp, i) for i in range(len(answer.calls))]
     said = _logprobs(asked, words(answer.text)) if answer.text else None
     return {"index": index, "message": message, "logprobs": said, "finish_reason": answer.finish}
+
+
+def _annotations(answer: Answer) -> list[Json]:
+    """Where the text comes from, each source cited for all of it."""
+    length = len(answer.text or "")
+    return [
+        {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": length, "title": url, "url": url}}
+        for url in answer.sources
+    ]
 
 
 def _call(answer: Answer, stamp: Stamp, i: int) -> dict[str, Json]:
@@ -169,10 +197,12 @@ def _deltas(answer: Answer, stamp: Stamp) -> Iterator[tuple[dict[str, Json], str
         yield {"reasoning_content": word}, None
     for word in words(answer.refusal or ""):
         yield {"refusal": word}, None
-    for i in range(len(answer.calls)):
-        yield from ((delta, None) for delta in _call_deltas(answer, stamp, i))
     for word in words(answer.text or ""):
         yield {"content": word}, word
+    if answer.sources:
+        yield {"annotations": _annotations(answer)}, None
+    for i in range(len(answer.calls)):
+        yield from ((delta, None) for delta in _call_deltas(answer, stamp, i))
 
 
 def _call_deltas(answer: Answer, stamp: Stamp, i: int) -> Iterator[dict[str, Json]]:

@@ -6,7 +6,9 @@ from typing import Final
 from tailrace.records import Json
 from tailrace.simulate import chat
 from tailrace.simulate.answer import Answer, Asked, BadRequest, Reports, Said, Stamp, counts_of, words
+from tailrace.simulate.wire import Manner
 
+MANNER: Final = Manner("completions", "/v1/completions")
 TERMINAL: Final = chat.TERMINAL
 frame = chat.frame
 failure = chat.failure
@@ -26,6 +28,7 @@ def read(body: Json, path: str) -> Asked:  # noqa: ARG001 - the interface of a w
         stream_usage=isinstance(options, dict) and options.get("include_usage") is True,
         max_tokens=chat.whole_number(body, "max_tokens", 1),
         caller=body["user"] if isinstance(body.get("user"), str) else None,
+        body=body,
     )
 
 

@@ -14,8 +14,9 @@ from tailrace.simulate.call import json_acts
 from tailrace.simulate.ledger import ClosedBy, Entry, SimRequest
 from tailrace.simulate.player import Player
 from tailrace.simulate.simulator import Exchange, Simulator
+from tailrace.simulate.uploads import Arriving
 
-_MOST_BYTES: Final = 128 * 2**20  # of one request, its head included
+_MOST_HEAD_BYTES: Final = 2**20
 _MOST_WAITING: Final = 16  # pipelined requests
 
 
@@ -31,7 +32,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[SimRequest] = deque()
         self._player: Player | None = None
         self._requests = 0
-        self._size = 0  # bytes since the last whole request
+        self._head_bytes = 0  # of the request whose head is coming
         self._last = False  # the client wants the connection closed after the running answer
         self.on_message_begin()
 
@@ -51,8 +52,9 @@ class Connection(asyncio.Protocol):
         self._simulator.ledger.count_connection(+1)
 
     def data_received(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > _MOST_BYTES or len(self._waiting) > _MOST_WAITING:
+        if self._arriving is None:
+            self._head_bytes += len(data)
+        if self._head_bytes > _MOST_HEAD_BYTES or len(self._waiting) > _MOST_WAITING:
             self._refuse()
             return
         try:
@@ -84,7 +86,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
+        self._arriving: Arriving | None = None
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -93,15 +95,19 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        self._head_bytes = 0
+        self._arriving = Arriving(next((value for name, value in self._headers if name == b"content-type"), None))
         if (b"expect", b"100-continue") in self._headers and self._player is None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
+        if self._arriving is not None:
+            self._arriving.feed(body)
 
     def on_message_complete(self) -> None:
         self._requests += 1
-        self._size = 0
+        body, upload = self._arriving.end() if self._arriving is not None else (b"", None)
+        self._arriving = None
         self._last = not self._parser.should_keep_alive()
         path, _, query = self._url.partition(b"?")
         request = SimRequest(
@@ -109,9 +115,10 @@ class Connection(asyncio.Protocol):
             path=path.decode("latin-1"),
             query=query.decode("latin-1"),
             headers=tuple(self._headers),
-            body=b"".join(self._body),
+            body=body,
             connection=self._number,
             on_connection=self._requests,
+            upload=upload,
         )
         if self._player is None:
             self._play(self._simulator.open(request))

@@ -13,13 +13,29 @@ import orjson
 from tailrace.records import Json
 from tailrace.simulate.answer import Answer, Asked, BadRequest, Reports, Said, Stamp, Tool, counts_of, words
 from tailrace.simulate.chat import whole_number
+from tailrace.simulate.wire import Manner
 
+MANNER: Final = Manner(
+    "gemini",
+    "/v1beta/models/MODEL:generateContent, :streamGenerateContent?alt=sse",
+    member=b'"candidates":',
+    usage=b'"usageMetadata":',
+    finish="finishReason",
+)
 TERMINAL: Final = b""
 PATH: Final = re.compile(r"/models/(?P<model>[^:]+):(?P<how>generateContent|streamGenerateContent)$")
+_SIGNATURE: Final = "c2ltdWxhdGVk"
 _REASONS: Final = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
-_STATUSES: Final = {
-    "invalid_request_error": (400, "INVALID_ARGUMENT"),
-    "insufficient_quota": (429, "RESOURCE_EXHAUSTED"),
+_WORDS: Final = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }
 
 
@@ -41,6 +57,8 @@ def read(body: Json, path: str) -> Asked:
         stream_usage=True,
         tools=_tools(body.get("tools")),
         max_tokens=most if isinstance(most, int) and most > 0 else None,
+        schema=config.get("responseJsonSchema") or config.get("responseSchema"),
+        body=body,
     )
 
 
@@ -60,14 +78,21 @@ def events(asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Jso
         yield _response(asked, answer, stamp, candidates, told=answer.reports is not Reports.NEVER and is_last)
 
 
-def frame(event: Json) -> bytes:
+def frame(event: Json, number: int = 0) -> bytes:  # noqa: ARG001 - the interface of a wire
     """One answer as it is streamed."""
     return b"data: " + orjson.dumps(event) + b"\r\n\r\n"
 
 
-def failure(message: str, *, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Json]:  # noqa: ARG001
+def failure(
+    message: str,
+    *,
+    kind: str,  # noqa: ARG001 - the interface of a wire, as are `code` and `param`
+    status: int = 500,
+    code: str | None = None,  # noqa: ARG001
+    param: str | None = None,  # noqa: ARG001
+) -> dict[str, Json]:
     """An error body."""
-    status, word = _STATUSES.get(kind, (500, "INTERNAL"))
+    word = _WORDS.get(status, "FAILED_PRECONDITION" if status < 500 else "INTERNAL")
     return {"error": {"code": status, "message": message, "status": word}}
 
 
@@ -110,8 +135,12 @@ def _parts(answer: Answer) -> list[dict[str, Json]]:
     said = answer.text if answer.refusal is None else answer.refusal
     if said:
         parts.append({"text": said})
-    parts += [{"functionCall": {"name": call.name, "args": _arguments(call.arguments)}} for call in answer.calls]
-    return parts
+    called: list[dict[str, Json]] = [
+        {"functionCall": {"name": call.name, "args": _arguments(call.arguments)}} for call in answer.calls
+    ]
+    if called and answer.reasoning is not None:
+        called[0]["thoughtSignature"] = _SIGNATURE
+    return parts + called
 
 
 def _pieces(answer: Answer) -> Iterator[dict[str, Json]]:

@@ -17,10 +17,12 @@ import orjson
 
 from tailrace.records import Json
 from tailrace.simulate.acts import Headers
+from tailrace.simulate.uploads import Upload
 
-_CREDENTIALS: Final = frozenset(
+CREDENTIALS: Final = frozenset(
     (b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"),
 )
+"""The headers by which callers say who they are. None is verified; that one came, and which, is in the ledger."""
 _QUERY_KEY: Final = re.compile(r"((?:^|&)(?:key|api_key)=)[^&]*")
 _LARGE_BODY: Final = 64 * 2**10
 
@@ -35,7 +37,10 @@ class ClosedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SimRequest:
-    """One request as it came. `connection` and `on_connection` count from 1; in process both are 0."""
+    """One request as it came. `connection` and `on_connection` count from 1; in process both are 0.
+
+    `upload` is what is known of a body that is not in `body`, because it was too large to be held or made of parts.
+    """
 
     method: str
     path: str
@@ -44,6 +49,22 @@ class SimRequest:
     body: bytes
     connection: int = 0
     on_connection: int = 0
+    upload: Upload | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """The length of its body, held or not."""
+        return len(self.body) if self.upload is None else self.upload.size_bytes
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its body, held or not."""
+        return sha256(self.body).hexdigest() if self.upload is None else self.upload.sha256
+
+    @property
+    def content_type(self) -> str:
+        """Its header of that name, or nothing."""
+        return next((value.decode("latin-1") for name, value in self.headers if name == b"content-type"), "")
 
 
 @dataclass(slots=True)
@@ -96,7 +117,7 @@ class Entry:
             "path": request.path,
             "query": request.query,
             "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.headers],
-            "body": _body(request.body),
+            "body": _body(request.body) if request.upload is None else request.upload.shape(),
             "model": self.model,
             "scenario": self.scenario,
             "status": self.status,
@@ -196,11 +217,9 @@ class Ledger:
 
 def without_credentials(request: SimRequest) -> SimRequest:
     """`request`, each credential in it reduced to eight hex digits of its SHA-256 and its length."""
-    headers = tuple([_reduced(header) if header[0] in _CREDENTIALS else header for header in request.headers])
+    headers = tuple([_reduced(header) if header[0] in CREDENTIALS else header for header in request.headers])
     query = _QUERY_KEY.sub(r"\1reduced", request.query) if request.query else ""
-    return SimRequest(
-        request.method, request.path, query, headers, request.body, request.connection, request.on_connection
-    )
+    return replace(request, query=query, headers=headers)
 
 
 def _reduced(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:

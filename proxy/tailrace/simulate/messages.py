@@ -11,10 +11,28 @@ import orjson
 from tailrace.records import Json
 from tailrace.simulate.answer import Answer, Asked, BadRequest, Reports, Said, Stamp, Tool, counts_of, words
 from tailrace.simulate.chat import text_of, whole_number
+from tailrace.simulate.wire import Manner
 
+MANNER: Final = Manner(
+    "messages",
+    "/v1/messages",
+    ping=b'event: ping\ndata: {"type":"ping"}\n\n',
+    request_id=b"request-id",
+    member=b'"type":',
+    finish="stop_reason",
+)
 TERMINAL: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _REASONS: Final = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 _SIGNATURE: Final = "c2ltdWxhdGVk"
+_ERRORS: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
 
 
 def read(body: Json, path: str) -> Asked:  # noqa: ARG001 - the interface of a wire
@@ -36,6 +54,8 @@ def read(body: Json, path: str) -> Asked:  # noqa: ARG001 - the interface of a w
         tools=_tools(body.get("tools")),
         max_tokens=whole_number(body, "max_tokens", 1),
         caller=told.get("user_id") if isinstance(told, dict) and isinstance(told.get("user_id"), str) else None,
+        schema=_schema(body),
+        body=body,
     )
 
 
@@ -56,35 +76,37 @@ def document(asked: Asked, answer: Answer, stamp: Stamp) -> dict[str, Json]:
 def events(asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Json]]:
     """The events of a streamed answer, without message_stop."""
     counts = counts_of(asked, answer)
-    yield {
-        "type": "message_start",
-        "message": _shape(asked, stamp) | {"usage": _usage(counts.prompt, counts.cached, 1)},
-    }
+    is_told = answer.reports is not Reports.NEVER
+    begun: dict[str, Json] = {"usage": _usage(counts.prompt, counts.cached, 1)} if is_told else {}
+    yield {"type": "message_start", "message": _shape(asked, stamp) | begun}
     yield {"type": "ping"}
+    arguments = iter([call.arguments for call in answer.calls])
     for index, block in enumerate(_blocks(answer, stamp)):
         yield {"type": "content_block_start", "index": index, "content_block": _begun(block)}
-        for delta in _deltas(block):
+        for delta in _input_deltas(next(arguments)) if block["type"] == "tool_use" else _deltas(block):
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     ended = {"stop_reason": _REASONS.get(answer.finish, "end_turn"), "stop_sequence": None}
-    yield {"type": "message_delta", "delta": ended, "usage": {"output_tokens": counts.completion}}
+    usage: dict[str, Json] = {"usage": {"output_tokens": counts.completion}} if is_told else {}
+    yield {"type": "message_delta", "delta": ended, **usage}
 
 
-def frame(event: Json) -> bytes:
+def frame(event: Json, number: int = 0) -> bytes:  # noqa: ARG001 - the interface of a wire
     """One event as it is streamed."""
     return b"event: " + str(event["type"]).encode() + b"\ndata: " + orjson.dumps(event) + b"\n\n"
 
 
-def failure(message: str, *, kind: str, code: str | None = None, param: str | None = None) -> dict[str, Json]:  # noqa: ARG001
+def failure(
+    message: str,
+    *,
+    kind: str,  # noqa: ARG001 - the interface of a wire, as are `code` and `param`
+    status: int = 500,
+    code: str | None = None,  # noqa: ARG001
+    param: str | None = None,  # noqa: ARG001
+) -> dict[str, Json]:
     """An error body."""
-    told = {"server_error": "api_error", "insufficient_quota": "rate_limit_error"}.get(kind, kind)
-    return {"type": "error", "error": {"type": told, "message": message}}
-
-
-def count_tokens(body: Json) -> dict[str, Json]:
-    """The answer of `/v1/messages/count_tokens`. Raises BadRequest."""
-    asked = read({"max_tokens": 1, **(body if isinstance(body, dict) else {})}, "")
-    return {"input_tokens": counts_of(asked, Answer("")).prompt}
+    word = _ERRORS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    return {"type": "error", "error": {"type": word, "message": message}, "request_id": None}
 
 
 def _said(message: Json) -> Iterator[Said]:
@@ -99,6 +121,12 @@ def _said(message: Json) -> Iterator[Said]:
     text = text_of(content)
     if text or not results:
         yield Said(message["role"], text)
+
+
+def _schema(body: dict[str, Json]) -> Json:
+    config = body.get("output_config")
+    wanted = config.get("format") if isinstance(config, dict) else body.get("output_format")
+    return wanted.get("schema") if isinstance(wanted, dict) else None
 
 
 def _tools(tools: Json) -> tuple[Tool, ...]:
@@ -151,13 +179,16 @@ def _begun(block: dict[str, Json]) -> dict[str, Json]:
 def _deltas(block: dict[str, Json]) -> Iterator[dict[str, Json]]:
     if block["type"] == "text":
         yield from ({"type": "text_delta", "text": word} for word in words(block["text"]))
-    elif block["type"] == "thinking":
+    else:
         yield from ({"type": "thinking_delta", "thinking": word} for word in words(block["thinking"]))
         yield {"type": "signature_delta", "signature": block["signature"]}
-    else:
-        arguments = orjson.dumps(block["input"]).decode()
-        for at in range(0, len(arguments), 8):
-            yield {"type": "input_json_delta", "partial_json": arguments[at : at + 8]}
+
+
+def _input_deltas(arguments: str) -> Iterator[dict[str, Json]]:
+    """A tool's input as text, which need not be whole; the first piece is empty, as Anthropic's is."""
+    yield {"type": "input_json_delta", "partial_json": ""}
+    for at in range(0, len(arguments), 8):
+        yield {"type": "input_json_delta", "partial_json": arguments[at : at + 8]}
 
 
 def _usage(prompt: int, cached: int, completion: int) -> dict[str, Json]:

@@ -11,9 +11,30 @@ import orjson
 from tailrace.records import Json
 from tailrace.simulate import chat
 from tailrace.simulate.answer import Answer, Asked, BadRequest, Reports, Said, Stamp, Tool, counts_of, words
+from tailrace.simulate.wire import Manner
 
+MANNER: Final = Manner("responses", "/v1/responses", member=b'"type":', finish="status")
 TERMINAL: Final = b""
 failure = chat.failure
+_GIVEN_BACK: Final[dict[str, Json]] = {
+    "background": False,
+    "conversation": None,
+    "instructions": None,
+    "max_output_tokens": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "reasoning": {"effort": None, "summary": None},
+    "service_tier": "default",
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": 1.0,
+    "truncation": "disabled",
+}
+"""What a response says of its request, and what it says where the request did not."""
 _ROLES: Final = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -35,6 +56,8 @@ def read(body: Json, path: str) -> Asked:  # noqa: ARG001 - the interface of a w
         tools=_tools(body.get("tools")),
         max_tokens=chat.whole_number(body, "max_output_tokens", 1),
         caller=next((body[name] for name in ("safety_identifier", "user") if isinstance(body.get(name), str)), None),
+        schema=_schema(body.get("text")),
+        body=body,
     )
 
 
@@ -42,7 +65,7 @@ def document(asked: Asked, answer: Answer, stamp: Stamp) -> dict[str, Json]:
     """The body of a plain answer."""
     cut = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(answer.finish)
     shape = _shape(asked, stamp, "incomplete" if cut else "completed")
-    shape["output"] = _items(answer, stamp)
+    shape["output"] = _items(asked, answer, stamp)
     shape["incomplete_details"] = {"reason": cut} if cut else None
     if answer.reports is not Reports.NEVER:
         counts = counts_of(asked, answer)
@@ -65,10 +88,11 @@ def events(asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Jso
         yield {**event, "sequence_number": number}
 
 
-def frame(event: Json) -> bytes:
-    """One event as it is streamed."""
-    kind = event.get("type", "error")
-    return b"event: " + str(kind).encode() + b"\ndata: " + orjson.dumps({"type": kind, **event}) + b"\n\n"
+def frame(event: Json, number: int = 0) -> bytes:
+    """One event as it is streamed. An error is an event of its own, with its place in the order."""
+    if "type" not in event:
+        event = {"type": "error", "sequence_number": number, **event}
+    return b"event: " + str(event["type"]).encode() + b"\ndata: " + orjson.dumps(event) + b"\n\n"
 
 
 def _told(whole: dict[str, Json], begun: dict[str, Json]) -> Iterator[dict[str, Json]]:
@@ -109,9 +133,13 @@ def _spoken(part: dict[str, Json]) -> Iterator[dict[str, Json]]:
     place = {"content_index": 0}
     kind, field = ("refusal", "refusal") if part["type"] == "refusal" else ("output_text", "text")
     extra: dict[str, Json] = {} if kind == "refusal" else {"logprobs": []}
-    yield {"type": "response.content_part.added", **place, "part": {**part, field: ""}}
+    empty: dict[str, Json] = {field: "", **({"annotations": []} if "annotations" in part else {})}
+    yield {"type": "response.content_part.added", **place, "part": {**part, **empty}}
     for word in words(part[field]):
         yield {"type": f"response.{kind}.delta", **place, "delta": word, **extra}
+    added = "response.output_text.annotation.added"
+    for index, source in enumerate(part.get("annotations") or []):
+        yield {"type": added, **place, "annotation_index": index, "annotation": source}
     yield {"type": f"response.{kind}.done", **place, field: part[field], **extra}
     yield {"type": "response.content_part.done", **place, "part": part}
 
@@ -129,6 +157,13 @@ def _said(item: Json) -> Iterator[Said]:
         yield Said(_ROLES[role], chat.text_of(item.get("content")))
 
 
+def _schema(text: Json) -> Json:
+    wanted = text.get("format") if isinstance(text, dict) else None
+    if not isinstance(wanted, dict) or wanted.get("type") not in {"json_schema", "json_object"}:
+        return None
+    return wanted.get("schema") or {}
+
+
 def _tools(tools: Json) -> tuple[Tool, ...]:
     if not isinstance(tools, list):
         return ()
@@ -141,31 +176,59 @@ def _tools(tools: Json) -> tuple[Tool, ...]:
 
 def _shape(asked: Asked, stamp: Stamp, status: str) -> dict[str, Json]:
     return {
-        "id": f"resp_sim{stamp.number:026d}",
+        "id": response_id(stamp),
         "object": "response",
         "created_at": stamp.created,
         "status": status,
         "error": None,
         "incomplete_details": None,
-        "instructions": None,
-        "metadata": {},
         "model": asked.model,
         "output": [],
-        "parallel_tool_calls": True,
-        "temperature": 1.0,
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": 1.0,
         "usage": None,
+        **{name: asked.body.get(name, default) for name, default in _GIVEN_BACK.items()},
     }
 
 
-def _items(answer: Answer, stamp: Stamp) -> list[dict[str, Json]]:
+def response_id(stamp: Stamp) -> str:
+    """The id of the response so stamped."""
+    return f"resp_sim{stamp.number:026d}"
+
+
+def _annotations(answer: Answer) -> list[Json]:
+    """Where the text comes from, each source cited for all of it."""
+    length = len(answer.text or "")
+    return [
+        {"type": "url_citation", "start_index": 0, "end_index": length, "title": url, "url": url}
+        for url in answer.sources
+    ]
+
+
+def _items(asked: Asked, answer: Answer, stamp: Stamp) -> list[dict[str, Json]]:
     items: list[dict[str, Json]] = []
     name = f"sim{stamp.number:020d}"
     if answer.reasoning is not None:
         summary = [{"type": "summary_text", "text": answer.reasoning}]
-        items.append({"id": f"rs_{name}", "type": "reasoning", "summary": summary})
+        item: dict[str, Json] = {"id": f"rs_{name}", "type": "reasoning", "summary": summary}
+        if "reasoning.encrypted_content" in (asked.body.get("include") or ()):
+            item["encrypted_content"] = "c2ltdWxhdGVk"
+        items.append(item)
+    if answer.text is not None or answer.refusal is not None:
+        part: dict[str, Json] = {
+            "type": "output_text",
+            "text": answer.text or "",
+            "annotations": _annotations(answer),
+            "logprobs": [],
+        }
+        if answer.refusal is not None:
+            part = {"type": "refusal", "refusal": answer.refusal}
+        message = {
+            "id": f"msg_{name}",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "content": [part],
+        }
+        items.append(message)
     for i, call in enumerate(answer.calls):
         items.append(
             {
@@ -177,16 +240,4 @@ def _items(answer: Answer, stamp: Stamp) -> list[dict[str, Json]]:
                 "arguments": call.arguments,
             }
         )
-    if answer.text is not None or answer.refusal is not None:
-        part: dict[str, Json] = {"type": "output_text", "text": answer.text or "", "annotations": [], "logprobs": []}
-        if answer.refusal is not None:
-            part = {"type": "refusal", "refusal": answer.refusal}
-        message = {
-            "id": f"msg_{name}",
-            "type": "message",
-            "status": "completed",
-            "role": "assistant",
-            "content": [part],
-        }
-        items.append(message)
     return items

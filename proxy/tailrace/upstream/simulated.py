@@ -13,6 +13,7 @@ import httpx
 from tailrace.simulate.acts import Act, Close, Data, Early, Fin, Framing, Head, Raw, Reset, Until, Wait, WaitForever
 from tailrace.simulate.ledger import ClosedBy, SimRequest
 from tailrace.simulate.simulator import Exchange, Simulator
+from tailrace.simulate.uploads import Arriving, Upload
 
 _UNHEARD: Final = frozenset((b"connection", b"transfer-encoding"))  # there is no connection for them to speak of
 
@@ -25,14 +26,15 @@ class SimulatedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answers one request. Raises httpx.ReadError, RemoteProtocolError and ReadTimeout as a socket would."""
-        body = await request.aread()
+        body, upload = await _received(request)
         exchange = self._simulator.open(
             SimRequest(
                 method=request.method,
-                path=request.url.path,
+                path=request.url.raw_path.partition(b"?")[0].decode("ascii"),
                 query=request.url.query.decode("ascii"),
                 headers=tuple((name.lower(), value) for name, value in request.headers.raw),
                 body=body,
+                upload=upload,
             )
         )
         play = _Play(exchange, self._simulator, request.extensions.get("timeout", {}).get("read"))
@@ -43,6 +45,15 @@ class SimulatedTransport(httpx.AsyncBaseTransport):
             raise
         headers = [header for header in head.headers if header[0] not in _UNHEARD]
         return httpx.Response(head.status, headers=headers, stream=_Body(play), request=request)
+
+
+async def _received(request: httpx.Request) -> tuple[bytes, Upload | None]:
+    """The body of `request`, taken as it comes."""
+    arriving = Arriving(next((value for name, value in request.headers.raw if name.lower() == b"content-type"), None))
+    assert isinstance(request.stream, httpx.AsyncByteStream)
+    async for piece in request.stream:
+        arriving.feed(piece)
+    return arriving.end()
 
 
 class _Play:

@@ -17,6 +17,9 @@ from tailrace.simulate.scenarios import answers, bodies, breaks, connections, fa
 
 PREFIX: Final = f"{SIMULATED}/"
 _PIECES: Final = 10_000  # most pieces before a break
+_TIMES: Final = 1_000_000
+_CHAT: Final = frozenset(("chat",))
+_OPENAI: Final = frozenset(("chat", "responses"))
 
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
     {
@@ -28,6 +31,14 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         ),
         "tools-N": Scenario("calls of the first N offered tools at once", answers.tools, least=1, most=128),
         "reasoning": Scenario("reasoning_content, then an echo", answers.reasoning),
+        "reasoning-tools": Scenario("reasoning, then a call of the first offered tool", answers.reasoning_tools),
+        "text-tools": Scenario("a text, then a call of the first offered tool", answers.text_tools),
+        "text-tools-N": Scenario(
+            "a text, then calls of the first N offered tools", answers.text_tools, least=1, most=128
+        ),
+        "json": Scenario("JSON that fits the schema the client asks for", answers.fitting_json),
+        "cached": Scenario("an echo, half of its prompt read from the provider's cache", answers.cached),
+        "cited": Scenario("an echo with URL citations", answers.cited),
         "refusal": Scenario("a refusal, with null content", answers.refusal),
         "content-filter": Scenario("no text, finish_reason content_filter", answers.content_filter),
         "content-null": Scenario("null content and finish_reason stop", answers.content_null),
@@ -36,6 +47,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "chunks-N": Scenario("a text of N words, so N chunks with content", answers.chunks, most=1_000_000),
         "chunk-every-N": Scenario("an echo with N ms before each piece", answers.chunk_every, most=60_000),
         "slow-N": Scenario("an echo after N ms of silence", answers.slow, most=3_600_000),
+        "slow-body-N": Scenario("the head at once, the body after N ms", answers.slow_body, most=3_600_000),
+        "tail-N": Scenario(
+            "an echo after N ms for each tenth call, after N/20 for the others", answers.tail, most=3_600_000
+        ),
         # error answers
         "401": Scenario("401", failures.failing(401)),
         "429": Scenario("429 with retry-after: 1", failures.failing(429, (b"retry-after", b"1"))),
@@ -75,6 +90,57 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
             failures.first(failures.reset),
             Ends.RESET,
         ),
+        "429-ms-then-ok": Scenario(
+            "a caller's first attempt gets 429 with retry-after-ms: 50, then echoes",
+            failures.first(failures.failing(429, (b"retry-after-ms", b"50"))),
+        ),
+        "429-date-then-ok": Scenario(
+            "a caller's first attempt gets 429 with a date in retry-after, then echoes",
+            failures.first(failures.retry_date),
+        ),
+        "429-negative-then-ok": Scenario(
+            "a caller's first attempt gets 429 with retry-after: -5, then echoes",
+            failures.first(failures.failing(429, (b"retry-after", b"-5"))),
+        ),
+        "429-absurd-then-ok": Scenario(
+            "a caller's first attempt gets 429 with retry-after: 1000000000, then echoes",
+            failures.first(failures.failing(429, (b"retry-after", b"1000000000"))),
+        ),
+        "429-words-then-ok": Scenario(
+            "a caller's first attempt gets 429 with words in retry-after, then echoes",
+            failures.first(failures.failing(429, (b"retry-after", b"soon"))),
+        ),
+        "408-then-ok": Scenario(
+            "a caller's first attempt gets 408, then echoes", failures.first(failures.failing(408))
+        ),
+        "400-retry-then-ok": Scenario(
+            "a caller's first attempt gets 400 with x-should-retry: true, then echoes",
+            failures.first(failures.failing(400, (b"x-should-retry", b"true"))),
+        ),
+        "429-times-N": Scenario(
+            "a caller's first N attempts get 429 with retry-after-ms: 10, then echoes",
+            failures.repeated(failures.failing(429, (b"retry-after-ms", b"10"))),
+            most=_TIMES,
+        ),
+        "500-times-N": Scenario(
+            "a caller's first N attempts get 500, then echoes", failures.repeated(failures.failing(500)), most=_TIMES
+        ),
+        "502-times-N": Scenario(
+            "a caller's first N attempts get 502, then echoes", failures.repeated(failures.failing(502)), most=_TIMES
+        ),
+        "503-times-N": Scenario(
+            "a caller's first N attempts get 503, then echoes", failures.repeated(failures.failing(503)), most=_TIMES
+        ),
+        "529-times-N": Scenario(
+            "a caller's first N attempts get 529, then echoes", failures.repeated(failures.failing(529)), most=_TIMES
+        ),
+        "close-times-N": Scenario(
+            "a caller's first N attempts find the connection closed, then echoes",
+            failures.repeated(failures.closed),
+            Ends.CUT,
+            most=_TIMES,
+        ),
+        "one-in-N": Scenario("503 but for each Nth call, which is echoed", failures.spare_one_in, least=1, most=_TIMES),
         # answers that break off
         "close": Scenario("FIN instead of an answer", failures.closed, Ends.CUT),
         "reset": Scenario("RST instead of an answer", failures.reset, Ends.RESET),
@@ -114,9 +180,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "no-last-newline": Scenario(
             "no blank line after the terminal event", streams.rewritten(streams.no_last_newline)
         ),
-        "error-event": Scenario(
-            "an event named `error` after two events, then the end", streams.rewritten(streams.error_event)
-        ),
+        "error-event": Scenario("an event named `error` after two events, then the end", streams.error_event),
         "pings-N": Scenario("N comments, one a second, before the first event", streams.pings_first, most=3_600),
         "pings-only": Scenario("a comment each second and nothing else, for ever", streams.pings_only, Ends.NEVER),
         "drip": Scenario("one byte a piece", streams.drip),
@@ -127,7 +191,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "no-usage": Scenario("no usage, though asked for", bodies.no_usage),
         "usage-twice": Scenario("usage twice", bodies.usage_twice),
         "usage-absurd": Scenario("usage of 10^18 and of -5", bodies.usage_absurd),
-        "usage-with-finish": Scenario("usage on the last event with a choice, unasked", bodies.usage_with_finish),
+        "usage-with-finish": Scenario(
+            "usage on the last event with a choice, unasked", bodies.usage_with_finish, wires=bodies.CHOICES
+        ),
         "invalid-json": Scenario("a body, or the third event, that is no JSON", bodies.invalid_json),
         "html-200": Scenario("200 with an HTML page", bodies.html),
         "empty-200": Scenario("200 without a body", bodies.empty),
@@ -137,10 +203,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "big-integer": Scenario("an integer beyond 64 bits", bodies.big_integer),
         "duplicate-keys": Scenario("a JSON member twice", bodies.duplicate_keys),
         "deep-N": Scenario("a member N arrays deep", bodies.deep, most=1_000_000),
-        "bad-index": Scenario("a choice with the index 7", bodies.bad_index),
+        "bad-index": Scenario("the index 7, where an answer has one", bodies.bad_index),
         "cut-arguments": Scenario("a tool call whose arguments stop in the middle", bodies.cut_arguments),
         "no-finish": Scenario("an end without a finish_reason", bodies.no_finish),
-        "filter-first": Scenario("an event without choices first, as Azure sends", bodies.filter_first),
+        "filter-first": Scenario("an event without choices first, as Azure sends", bodies.filter_first, wires=_CHAT),
+        "obfuscation": Scenario("noise in each event, as OpenAI sends", bodies.obfuscation, wires=_OPENAI),
         "no-content-type": Scenario("a good answer without content-type", bodies.no_content_type),
         "gzip": Scenario("compressed, whatever was asked for", bodies.gzip),
         "gzip-bomb-N": Scenario("N MiB of spaces, compressed a thousandfold", bodies.gzip_bomb, most=4_096),

@@ -1,12 +1,14 @@
 """Scenarios in which the provider is in good health and the answer is of a certain kind or size."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from tailrace.simulate.acts import Act, Data, Wait
-from tailrace.simulate.answer import Answer, call_tools, counted, echo
+from tailrace.simulate.acts import Act, Data, Head, Wait
+from tailrace.simulate.answer import Answer, Counts, call_tools, counted, counts_of, echo, fitting
 from tailrace.simulate.call import Call, respond
 
 _LINE = "The mill turns while the water runs. "  # 37 bytes
+_SOURCES = ("https://example.org/mill", "https://example.org/race")
 _ABOUT = "The user said something, so it is said again."
 
 
@@ -28,6 +30,35 @@ def tools(call: Call) -> Iterable[Act]:
 def reasoning(call: Call) -> Iterable[Act]:
     """Reasoning before the text."""
     return respond(call, Answer(call.asked.last_user_text, reasoning=_ABOUT))
+
+
+def reasoning_tools(call: Call) -> Iterable[Act]:
+    """Reasoning before a call of the first tool, as models that think between calls answer."""
+    return respond(call, replace(call_tools(call.asked, 1), reasoning=_ABOUT))
+
+
+def text_tools(call: Call) -> Iterable[Act]:
+    """A text, and calls of the first n tools after it."""
+    called = call_tools(call.asked, max(1, call.n))
+    return respond(call, replace(called, text="Let me look.") if called.calls else called)
+
+
+def fitting_json(call: Call) -> Iterable[Act]:
+    """JSON that fits the schema which the client asks for."""
+    return respond(call, fitting(call.asked))
+
+
+def cached(call: Call) -> Iterable[Act]:
+    """An echo whose prompt was mostly in the provider's cache, as usage tells."""
+    counts = counts_of(call.asked, echo(call.asked))
+    return respond(
+        call, replace(echo(call.asked), counts=Counts(counts.prompt, counts.completion, 0, counts.prompt // 2))
+    )
+
+
+def cited(call: Call) -> Iterable[Act]:
+    """An echo that says where it was found."""
+    return respond(call, replace(echo(call.asked), sources=_SOURCES))
 
 
 def refusal(call: Call) -> Iterable[Act]:
@@ -73,4 +104,18 @@ def chunk_every(call: Call) -> Iterator[Act]:
 def slow(call: Call) -> Iterator[Act]:
     """An echo after n milliseconds of silence."""
     yield Wait(call.n / 1000)
+    yield from plain_echo(call)
+
+
+def slow_body(call: Call) -> Iterator[Act]:
+    """The head of an echo at once, its body after n milliseconds."""
+    for act in plain_echo(call):
+        yield act
+        if isinstance(act, Head):
+            yield Wait(call.n / 1000)
+
+
+def tail(call: Call) -> Iterator[Act]:
+    """An echo after n milliseconds for one call in ten, after a twentieth of that for the others."""
+    yield Wait(call.n / 1000 if call.stamp.number % 10 == 0 else call.n / 20_000)
     yield from plain_echo(call)

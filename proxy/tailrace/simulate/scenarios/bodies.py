@@ -11,21 +11,14 @@ import orjson
 from tailrace.records import Json
 from tailrace.simulate.acts import Act, Data, Fin, chunked, sized
 from tailrace.simulate.answer import Answer, Counts, Reports, ToolCall, echo
-from tailrace.simulate.call import (
-    JSON_TYPE,
-    STREAM_TYPE,
-    Call,
-    encoded,
-    framed,
-    json_acts,
-    opened,
-    request_id,
-    respond,
-    stream,
-)
+from tailrace.simulate.call import Call, content_type, encoded, framed, json_acts, opened, request_id, respond, stream
+from tailrace.simulate.wire import JSON_TYPE
 
+CHOICES: Final = frozenset(("chat", "completions"))
+"""The wires whose streams tell usage in an event of its own, behind those with choices."""
 _MARK: Final = "MARKED"  # stands in an answer's text where its bytes are changed afterwards
 _GZIP: Final = (b"content-encoding", b"gzip")
+_INDICES: Final = frozenset(("index", "output_index"))
 _MIB: Final = 2**20
 
 
@@ -36,9 +29,10 @@ def no_usage(call: Call) -> Iterable[Act]:
 
 def usage_twice(call: Call) -> Iterable[Act]:
     """Token counts twice: two usage events, or a member of that name twice."""
-    if call.asked.stream:
+    if call.asked.stream and call.asked.stream_usage and call.wire.MANNER.name in CHOICES:
         return respond(call, replace(echo(call.asked), reports=Reports.TWICE))
-    return _with_bytes(call, echo(call.asked), b'"usage":', b'"usage":null,"usage":')
+    name = call.wire.MANNER.usage
+    return _with_bytes(call, echo(call.asked), name, name + b"null," + name)
 
 
 def usage_absurd(call: Call) -> Iterable[Act]:
@@ -60,7 +54,8 @@ def invalid_json(call: Call) -> Iterable[Act]:
     """A body, or the third event of a stream, that is no JSON."""
     if call.asked.stream:
         pieces = list(framed(call, echo(call.asked)))
-        return stream(call, [*pieces[:2], b'data: {"choices":[{"delta":{"content":\n\n', *pieces[2:]])
+        broken = [piece.rstrip()[:-2] + b"\n\n" for piece in pieces[1:2]]
+        return stream(call, [*pieces[:2], *broken, *pieces[2:]])
     return _body(call, orjson.dumps(call.wire.document(call.asked, echo(call.asked), call.stamp))[:-2])
 
 
@@ -72,7 +67,7 @@ def html(_call: Call) -> Iterable[Act]:
 
 def empty(call: Call) -> Iterable[Act]:
     """200 without a body."""
-    return (sized(200, (STREAM_TYPE if call.asked.stream else JSON_TYPE,), 0), Fin())
+    return (sized(200, (content_type(call),), 0), Fin())
 
 
 def not_utf8(call: Call) -> Iterable[Act]:
@@ -91,24 +86,23 @@ def nul(call: Call) -> Iterable[Act]:
 
 
 def big_integer(call: Call) -> Iterable[Act]:
-    """An integer beyond 64 bits where the time stands."""
-    return _with_bytes(call, echo(call.asked), b'"created":%d' % call.stamp.created, b'"created":36893488147419103233')
+    """An integer beyond 64 bits."""
+    return _with_member(call, b'"big":36893488147419103233,')
 
 
 def duplicate_keys(call: Call) -> Iterable[Act]:
     """A member twice, with two values."""
-    return _with_bytes(call, echo(call.asked), b'"object":', b'"object":"first","object":')
+    return _with_member(call, call.wire.MANNER.member + b'"first",')
 
 
 def deep(call: Call) -> Iterable[Act]:
     """A member n arrays deep."""
-    nested = b'"deep":' + b"[" * call.n + b"]" * call.n + b","
-    return _with_bytes(call, echo(call.asked), b'"object":', nested + b'"object":')
+    return _with_member(call, b'"deep":' + b"[" * call.n + b"]" * call.n + b",")
 
 
 def bad_index(call: Call) -> Iterable[Act]:
-    """A choice with the index 7, and no other. Seven were not asked for."""
-    return _edited(call, echo(call.asked), _move_choices)
+    """The index 7 where a choice, block or item has one, and no other. Seven were not asked for."""
+    return _edited(call, echo(call.asked), lambda shape: _set(shape, _INDICES, 7))
 
 
 def cut_arguments(call: Call) -> Iterable[Act]:
@@ -118,7 +112,14 @@ def cut_arguments(call: Call) -> Iterable[Act]:
 
 def no_finish(call: Call) -> Iterable[Act]:
     """A terminal event or whole body, but never a finish_reason."""
-    return _edited(call, echo(call.asked), _unfinish)
+    return _edited(call, echo(call.asked), lambda shape: _set(shape, frozenset((call.wire.MANNER.finish,)), None))
+
+
+def obfuscation(call: Call) -> Iterable[Act]:
+    """A stream whose events carry noise of no meaning. A plain call is echoed."""
+    if not call.asked.stream:
+        return respond(call, echo(call.asked))
+    return _edited(call, echo(call.asked), _pad)
 
 
 def filter_first(call: Call) -> Iterable[Act]:
@@ -144,7 +145,7 @@ def gzip(call: Call) -> Iterator[Act]:
         yield from (sized(200, (JSON_TYPE, _GZIP), len(body)), Data(body), Fin())
         return
     packer = zlib.compressobj(wbits=31)
-    yield chunked(200, (STREAM_TYPE, _GZIP))
+    yield chunked(200, (content_type(call), _GZIP))
     for piece in framed(call, echo(call.asked)):
         yield Data(packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH))
     yield Data(packer.flush())
@@ -186,11 +187,22 @@ def _edited(call: Call, answer: Answer, edit: Callable[[Json], None]) -> Iterabl
     return stream(call, encoded(call, events))
 
 
-def _move_choices(shape: Json) -> None:
-    for choice in shape["choices"]:
-        choice["index"] = 7
+def _with_member(call: Call, member: bytes) -> Iterable[Act]:
+    """An echo with one more member in each document and event."""
+    name = call.wire.MANNER.member
+    return _with_bytes(call, echo(call.asked), name, member + name)
 
 
-def _unfinish(shape: Json) -> None:
-    for choice in shape["choices"]:
-        choice["finish_reason"] = None
+def _set(shape: Json, names: frozenset[str], value: Json) -> None:
+    """Sets each member of those names, however deep, to `value`."""
+    for name, inner in shape.items() if isinstance(shape, dict) else enumerate(shape):
+        if name in names:
+            shape[name] = value
+        elif isinstance(inner, dict | list):
+            _set(inner, names, value)
+
+
+def _pad(shape: Json) -> None:
+    """Adds noise to what is streamed, as providers do against listeners who count bytes."""
+    if "delta" in shape or "choices" in shape:
+        shape["obfuscation"] = "x7Kq"

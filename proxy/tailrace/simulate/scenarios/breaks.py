@@ -10,10 +10,9 @@ import orjson
 
 from tailrace.simulate.acts import Act, Close, Data, Fin, Reset, Wait, WaitForever, sized
 from tailrace.simulate.answer import echo
-from tailrace.simulate.call import JSON_TYPE, Call, opened, request_id
+from tailrace.simulate.call import Call, opened, request_id
 from tailrace.simulate.scenarios.answers import plain_echo
-
-_PING = b": ping\n\n"
+from tailrace.simulate.wire import JSON_TYPE
 
 
 def stall(_call: Call) -> Iterator[Act]:
@@ -32,7 +31,7 @@ def pings_after(call: Call) -> Iterator[Act]:
     yield from _some(call)
     while True:
         yield Wait(1)
-        yield Data(_PING)
+        yield Data(call.wire.MANNER.ping)
 
 
 def cut_after(call: Call) -> Iterator[Act]:
@@ -69,7 +68,7 @@ def error_after(call: Call) -> Iterator[Act]:
         yield from plain_echo(call)
         return
     yield from _some(call)
-    yield Data(call.wire.frame(call.wire.failure("The server had an error.", kind="server_error")))
+    yield Data(call.wire.frame(call.wire.failure("The server had an error.", kind="server_error"), call.n))
     yield Fin()
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from tailrace.simulate.acts import Act, Close, Data, Early, Fin, Head, Headers, Raw, Wait, until_close
 from tailrace.simulate.answer import echo
-from tailrace.simulate.call import JSON_TYPE, STREAM_TYPE, Call, json_acts, opened, request_id
+from tailrace.simulate.call import Call, content_type, json_acts, opened, request_id
 from tailrace.simulate.scenarios.answers import plain_echo
 
 _HINTS: Final = ((b"link", b"</style.css>; rel=preload"),)
@@ -80,7 +80,7 @@ def flood_1xx(call: Call) -> Iterator[Act]:
 def redirect(call: Call) -> Iterable[Act]:
     """302 to another host, which must never see the caller's key."""
     elsewhere = ((b"location", b"http://127.0.0.1:9/v1/chat/completions"),)
-    return json_acts(302, call.wire.failure("Moved.", kind="server_error"), elsewhere)
+    return json_acts(302, call.wire.failure("Moved.", kind="server_error", status=302), elsewhere)
 
 
 def keepalive_garbage(call: Call) -> Iterator[Act]:
@@ -105,7 +105,7 @@ def connection_close(call: Call) -> Iterator[Act]:
 def body_until_close(call: Call) -> Iterator[Act]:
     """A body without a length, that ends with the connection, as in HTTP/1.0."""
     _, pieces = opened(call, echo(call.asked))
-    yield until_close(200, (STREAM_TYPE if call.asked.stream else JSON_TYPE, request_id(call)))
+    yield until_close(200, (content_type(call), request_id(call)))
     yield from map(Data, pieces)
     yield Fin()
 

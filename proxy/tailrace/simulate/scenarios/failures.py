@@ -7,8 +7,9 @@ from typing import Final
 import orjson
 
 from tailrace.simulate.acts import Act, Close, Data, Fin, Headers, Reset, sized
-from tailrace.simulate.call import JSON_TYPE, Call, failed, json_acts
+from tailrace.simulate.call import Call, failed, json_acts
 from tailrace.simulate.scenarios.answers import plain_echo
+from tailrace.simulate.wire import JSON_TYPE
 
 Play = Callable[[Call], Iterable[Act]]
 
@@ -39,6 +40,11 @@ def first(play: Play) -> Play:
     return lambda call: play(call) if call.attempt() == 1 else plain_echo(call)
 
 
+def repeated(play: Play) -> Play:
+    """A scenario that plays `play` at a caller's first n attempts, then echoes."""
+    return lambda call: play(call) if call.attempt() <= call.n else plain_echo(call)
+
+
 def status(call: Call) -> Iterable[Act]:
     """The status n."""
     return _fail(call, call.n)
@@ -62,10 +68,15 @@ def flaky(call: Call) -> Iterable[Act]:
     return _fail(call, _FLAKY[number % len(_FLAKY)])
 
 
+def spare_one_in(call: Call) -> Iterable[Act]:
+    """503 but for each nth call."""
+    return plain_echo(call) if call.stamp.number % call.n == 0 else _fail(call, 503)
+
+
 def quota(call: Call) -> Iterable[Act]:
     """429 that no retry will mend."""
     message = "You exceeded your current quota, please check your plan and billing details."
-    shape = call.wire.failure(message, kind="insufficient_quota", code="insufficient_quota")
+    shape = call.wire.failure(message, kind="insufficient_quota", status=429, code="insufficient_quota")
     return json_acts(429, shape, ((b"x-should-retry", b"false"),))
 
 

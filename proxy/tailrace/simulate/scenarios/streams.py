@@ -17,7 +17,6 @@ from tailrace.simulate.scenarios.answers import plain_echo
 Play = Callable[[Call], Iterable[Act]]
 Rewrite = Callable[[list[bytes], bytes], Iterable[bytes]]
 
-_PING: Final = b": ping\n\n"
 _WIDE: Final = "Größe, 水車, 🌊💧"  # two, three and four bytes a character
 
 
@@ -28,7 +27,7 @@ def rewritten(rewrite: Rewrite) -> Play:
         if not call.asked.stream:
             return plain_echo(call)
         *events, terminal = framed(call, echo(call.asked))
-        return stream(call, rewrite(events, terminal))
+        return stream(call, (piece for piece in rewrite(events, terminal) if piece))
 
     return play
 
@@ -57,9 +56,16 @@ def bom(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
 def multi_line_data(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
     """JSON over many `data:` lines."""
     for event in events:
-        pretty = orjson.dumps(orjson.loads(event[6:]), option=orjson.OPT_INDENT_2)
-        yield b"".join(b"data: %b\n" % line for line in pretty.split(b"\n")) + b"\n"
+        yield b"".join(_spread(line) for line in event.splitlines(keepends=True))
     yield terminal
+
+
+def _spread(line: bytes) -> bytes:
+    """A `data:` line of JSON as several; any other as it is."""
+    if not line.startswith(b"data: {"):
+        return line
+    pretty = orjson.dumps(orjson.loads(line[6:]), option=orjson.OPT_INDENT_2)
+    return b"".join(b"data: %b\n" % part for part in pretty.split(b"\n"))
 
 
 def fields(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
@@ -101,7 +107,7 @@ def two_dones(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
 
 def after_done(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
     """One more event after the terminal one."""
-    return (*events, terminal, events[1])
+    return (*events, terminal, *events[1:2])
 
 
 def no_last_newline(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
@@ -109,9 +115,14 @@ def no_last_newline(events: list[bytes], terminal: bytes) -> Iterable[bytes]:
     return (*events, terminal.rstrip(b"\n"))
 
 
-def error_event(events: list[bytes], _terminal: bytes) -> Iterable[bytes]:
-    """An event named `error` after the first two, and the end."""
-    return (*events[:2], b'event: error\ndata: {"error":{"message":"Overloaded","type":"overloaded_error"}}\n\n')
+def error_event(call: Call) -> Iterable[Act]:
+    """An event named `error` after the first two, and the end. A plain call is echoed."""
+    if not call.asked.stream:
+        return plain_echo(call)
+    shape = call.wire.failure("Overloaded", kind="overloaded_error", status=529)
+    event = call.wire.frame(shape, 2)
+    named = event if event.startswith(b"event: ") else b"event: error\n" + event
+    return stream(call, [*list(framed(call, echo(call.asked)))[:2], named])
 
 
 def pings_first(call: Call) -> Iterator[Act]:
@@ -122,7 +133,7 @@ def pings_first(call: Call) -> Iterator[Act]:
         return
     yield stream_head(call)
     for _ in range(call.n):
-        yield Data(_PING)
+        yield Data(call.wire.MANNER.ping)
         yield Wait(1)
     yield from map(Data, framed(call, echo(call.asked)))
     yield Fin()
@@ -132,7 +143,7 @@ def pings_only(call: Call) -> Iterator[Act]:
     """A comment each second and nothing else."""
     yield stream_head(call)
     while True:
-        yield Data(_PING)
+        yield Data(call.wire.MANNER.ping)
         yield Wait(1)
 
 
