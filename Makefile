@@ -51,6 +51,7 @@ bench: $(VENV)/.dev                    ## the numbers of BENCHMARKS.md
 lock: $(VENV)/.dev                     ## resolve the two lock files anew, hashes included
 	@$(UV_COMPILE) --group build -o requirements.lock
 	@$(UV_COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	@$(UV_COMPILE) --group clients --no-strip-extras -o requirements-clients.lock
 
 clean:                                 ## remove what make made; never the data folder
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis demo-out bench-out
