@@ -6,7 +6,7 @@ UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults check demo bench lock clean
+.PHONY: help setup run test test-faults test-clients check demo bench lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -37,6 +37,17 @@ test: $(VENV)/.dev check               ## lint, types and every test but the hea
 test-faults: $(VENV)/.dev              ## 200 x kill -9 and the other slow faults (minutes)
 	@$(BIN)/python -m pytest -m heavy tests/faults
 
+.venv-clients/.done: requirements-clients.lock pyproject.toml
+	@echo "installing the official clients into .venv-clients (once)"
+	@$(PYTHON) deploy/preflight.py
+	@$(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-clients.lock
+	@.venv-clients/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-clients: .venv-clients/.done      ## the official clients, Node's included where it is there (minutes)
+	@.venv-clients/bin/python -m pytest -m "clients or not heavy" tests/clients
+
 check: $(VENV)/.dev                    ## ruff and mypy
 	@$(BIN)/ruff check proxy exporters tests deploy
 	@$(BIN)/ruff format --check -q proxy exporters tests deploy
@@ -54,4 +65,4 @@ lock: $(VENV)/.dev                     ## resolve the two lock files anew, hashe
 	@$(UV_COMPILE) --group clients --no-strip-extras -o requirements-clients.lock
 
 clean:                                 ## remove what make made; never the data folder
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis demo-out bench-out
+	@rm -rf $(VENV) .venv-clients build dist .mypy_cache .ruff_cache .hypothesis demo-out bench-out

@@ -60,8 +60,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "chat-crlf": ("/chat/completions", {**CHAT, "model": "crlf"}),
     "completions": ("/completions", {"model": "echo", "prompt": "Once upon a time"}),
     "completions-n": ("/completions", {"model": "length", "prompt": ["a b c d e f g h"], "n": 2}),
-    "embeddings": ("/embeddings", {"model": "e", "input": ["one", "two"], "encoding_format": "base64"}),
-    "embeddings-tokens": ("/embeddings", {"model": "e", "input": [1, 2, 3], "dimensions": 8}),
+    "embeddings": ("/embeddings", {"model": "echo", "input": ["one", "two"], "encoding_format": "base64"}),
+    "embeddings-tokens": ("/embeddings", {"model": "echo", "input": [1, 2, 3], "dimensions": 8}),
     "responses": ("/responses", RESPONSES),
     "responses-tools": ("/responses", {**RESPONSES, "model": "tools", "tools": [RESPONSES_TOOL]}),
     "responses-reasoning": ("/responses", {**RESPONSES, "model": "reasoning"}),
@@ -289,7 +289,7 @@ def test_what_a_dialect_cannot_carry_is_named(running: Proxy) -> None:
     answer = call(running.url, "/chat/completions", {**CHAT, "model": "claude/echo", "n": 3}, "refused")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "caller_cannot_translate")
     assert "`n`" in answer.json()["error"]["message"]
-    answer = call(running.url, "/embeddings", {"model": "claude/e", "input": "x"}, "refused")
+    answer = call(running.url, "/embeddings", {"model": "claude/echo", "input": "x"}, "refused")
     assert answer.json()["error"]["code"] == "caller_cannot_translate"
 
 

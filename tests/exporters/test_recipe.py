@@ -67,7 +67,7 @@ def test_an_empty_recipe_is_one() -> None:
         ("[scrub]\nsecrets = 'refuse'\n", "r.toml:1: scrub: unknown key; known here are: assemble, dedupe, filter"),
         ("[filter]\nmax_tokens = 3\n", "r.toml:2: filter.max_tokens: unknown key; known here are: finish, status"),
         ("[assemble]\nunit = 'chains'\n", "r.toml:2: assemble.unit: expected 'chain' or 'step', found \"chains\""),
-        ("[filter]\nfinish = 'stop'\n", "r.toml:2: filter.finish: expected an array, found \"stop\""),
+        ("[filter]\nfinish = 'stop'\n", 'r.toml:2: filter.finish: expected an array, found "stop"'),
         ("[filter]\nstatus = ['fine']\n", "r.toml:2: filter.status: expected 'ok', "),
         ("seed = -1\n", "r.toml:1: seed: expected at least 0, found -1"),
         ("seed = 'x'\n", "r.toml:1: seed: expected a whole number, found"),
