@@ -87,8 +87,10 @@ def main() -> None:
     try:
         app(prog_name="tailrace")
     except TailraceError as exc:
-        for line in str(exc).splitlines():
-            typer.echo(f"tailrace: {line}", err=True)
+        from tailrace.commands.terminal import escaped  # noqa: PLC0415 (it is heavy, and only needed where all is lost)
+
+        for line in str(exc).split("\n"):
+            typer.echo(f"tailrace: {escaped(line)}", err=True)
         sys.exit(2 if isinstance(exc, UserError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -25,7 +25,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as exc:
-        raise UserError(f"{_shown(host, port)}: {host!r} is no address or known name; correct server.host") from exc
+        raise UserError(f"{authority(host, port)}: {host!r} is no address or known name; correct server.host") from exc
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -35,14 +35,14 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         number = exc.errno or 0
         remedy = _REMEDIES.get(number, "choose another with --host and --port")
-        raise UserError(f"{_shown(host, port)}: cannot listen ({os.strerror(number)}): {remedy}") from exc
+        raise UserError(f"{authority(host, port)}: cannot listen ({os.strerror(number)}): {remedy}") from exc
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
     """Where a client finds `listener`."""
     host, port = listener.getsockname()[:2]
-    return f"http://{_shown(host, port)}"
+    return f"http://{authority(host, port)}"
 
 
 def is_loopback(host: str) -> bool:
@@ -53,5 +53,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _shown(host: str, port: int) -> str:
+def authority(host: str, port: int) -> str:
+    """Host and port as a URL has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

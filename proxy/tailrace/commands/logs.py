@@ -13,13 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperGroup
 
 from tailrace.commands import logs_chain, logs_json, logs_list, logs_show
-from tailrace.commands.options import AsJson, Config, DataDir
+from tailrace.commands.options import AsJson, Config, DataDir, Query, query_of
 from tailrace.commands.reading import data_folder, reading
 from tailrace.commands.terminal import console, json_line, many_lines
-from tailrace.errors import QueryError, UserError
+from tailrace.errors import UserError
 from tailrace.records import Json, Origin
 from tailrace.store import read
-from tailrace.store.query import parse
 from tailrace.store.query.values import instant_us, span_s
 from tailrace.store.read import Selection
 from tailrace.store.rebuild import Rebuilder
@@ -52,9 +51,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="An id, or its first 8 or 
 
 @app.command("list")
 def list_(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="QUERY", help="For example: 'status = ok AND model = \"gpt-5\"'")
-    ] = None,
+    query: Query = None,
     *,
     since: Annotated[str, typer.Option(help="Started since: 1h or 7d ago, or 2026-10-01 (local time).")] = "",
     until: Annotated[str, typer.Option(help="Started before.")] = "",
@@ -73,7 +70,9 @@ def list_(
         origin=_origin(origin),
         limit=limit or None,
     )
-    selection = _queried(selection, " ".join(words or ()), now_us, origin_named=bool(origin))
+    expression = query_of(query)
+    if expression is not None:
+        selection = read.narrowed(selection, expression, now_us=now_us, origin_named=bool(origin))
 
     async def work(connection: AsyncConnection) -> None:
         sink = _sink(connection, as_json=as_json)
@@ -147,15 +146,6 @@ def _sink(connection: AsyncConnection, *, as_json: bool) -> logs_list.Sink:
     table = logs_list.Table(connection, Rebuilder(connection), console())
     table.head()
     return table
-
-
-def _queried(selection: Selection, query: str, now_us: int, *, origin_named: bool) -> Selection:
-    if not query.strip():
-        return selection
-    try:
-        return read.narrowed(selection, parse(query), now_us=now_us, origin_named=origin_named)
-    except QueryError as error:
-        raise QueryError(f"QUERY, {error}") from error
 
 
 def _time_us(option: str, text: str, now_us: int) -> int | None:

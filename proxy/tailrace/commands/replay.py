@@ -15,20 +15,22 @@ from typing import Annotated, Final
 
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tailrace import settings_load
-from tailrace.commands.options import Config, DataDir
+from tailrace.commands.options import Config, DataDir, Query, query_of
 from tailrace.commands.reading import reading
 from tailrace.commands.replay_plan import Item, Skipped, items, tokens
 from tailrace.commands.terminal import json_line
 from tailrace.errors import CallError, Refused, UserError, WorkFailed
+from tailrace.listen import authority
 from tailrace.records import Origin
 from tailrace.relay.callers import CALLERS_FILE, internal_key
 from tailrace.relay.routing import plan
 from tailrace.settings import Provider, Settings, Timeouts
-from tailrace.store.query import parse
+from tailrace.store.query import Expr
 from tailrace.store.read import Selection, narrowed
 from tailrace.upstream.client import Outgoing, Upstream, open_upstream
 from tailrace.writer.prices import Prices
@@ -54,7 +56,7 @@ class Outcome:
 
 @app.command()
 def replay(
-    query: Annotated[str, typer.Argument(metavar="[QUERY]", help='For example: status = ok AND model = "gpt-5"')] = "",
+    query: Query = None,
     *,
     model: Annotated[str, typer.Option(help="The model that answers, as a client would name it.")],
     url: Annotated[str, typer.Option(help="The running proxy; by default where the settings say it listens.")] = "",
@@ -71,25 +73,25 @@ def replay(
     settings = settings_load.load(config, os.environ)
     folder = data_dir or settings.log.data_dir
     outcome = Outcome()
-    wanted = asyncio.run(_wanted(folder, query, model, limit, outcome.skipped))
+    wanted = asyncio.run(_wanted(folder, query_of(query), model, limit, outcome.skipped))
     costs = _costs(settings, model, wanted)
     _tell(wanted, costs, outcome.skipped, as_json=as_json)
     if dry_run or not wanted:
         _report(outcome, as_json=as_json)
         return
     _ask(len(wanted), yes=yes)
-    base_url = url.rstrip("/") or f"http://{settings.server.host}:{settings.server.port}"
+    proxy = _proxy(url or f"http://{authority(settings.server.host, settings.server.port)}", concurrency)
     key = _internal_key(folder)
-    asyncio.run(_run(base_url, key, wanted, costs, outcome, budget=budget, concurrency=concurrency, quiet=as_json))
+    asyncio.run(_run(proxy, key, wanted, costs, outcome, budget=budget, concurrency=concurrency, quiet=as_json))
     _report(outcome, as_json=as_json)
     if outcome.failed:
         raise WorkFailed(f"{outcome.failed} were not answered ({outcome.first_failure}); run the same command again")
 
 
-async def _wanted(folder: Path, query: str, model: str, limit: int, skipped: Skipped) -> list[Item]:
+async def _wanted(folder: Path, query: Expr | None, model: str, limit: int, skipped: Skipped) -> list[Item]:
     selection = Selection(origin=Origin.APP)
-    if query.strip():
-        selection = narrowed(selection, parse(query), now_us=time.time_ns() // 1000)
+    if query is not None:
+        selection = narrowed(selection, query, now_us=time.time_ns() // 1000)
     found: list[Item] = []
     async with reading(folder) as connection:
         async for batch in items(connection, selection, model, skipped):
@@ -144,12 +146,19 @@ def _internal_key(folder: Path) -> str:
         raise UserError(f"{path}: cannot be read ({exc.strerror}); it is made by `tailrace serve`") from exc
 
 
+def _proxy(url: str, concurrency: int) -> Provider:
+    """The running proxy, called as a provider is."""
+    try:
+        return Provider(base_url=f"{url.rstrip('/')}/v1", max_connections=concurrency)
+    except ValidationError as exc:
+        raise UserError(f"--url {url!r}: expected where the proxy listens, such as http://127.0.0.1:4700") from exc
+
+
 async def _run(
-    base_url: str, key: str, wanted: Sequence[Item], costs: list[float] | None, outcome: Outcome, *,
+    proxy: Provider, key: str, wanted: Sequence[Item], costs: list[float] | None, outcome: Outcome, *,
     budget: float | None, concurrency: int, quiet: bool,
 ) -> None:  # fmt: skip
-    provider = Provider(base_url=f"{base_url}/v1", max_connections=concurrency)
-    upstream = open_upstream("proxy", provider)
+    upstream = open_upstream("proxy", proxy)
     waiting = iter(zip(wanted, costs if costs is not None else [0.0] * len(wanted), strict=True))
     bar = _Bar(len(wanted), quiet=quiet)
 
