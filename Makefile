@@ -1,21 +1,26 @@
 # `make run` needs nothing but Python >= 3.11 with its venv module; `make test` installs what the tests need.
-PYTHON ?= python3
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+                      $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && exit; \
+                  done; echo python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help setup run test test-faults test-clients check demo bench lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
 
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo "Tailrace needs Python 3.11 or newer (Debian and Ubuntu: apt install python3 python3-venv)" >&2; exit 2; }
 	@$(PYTHON) deploy/preflight.py
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+$(VENV)/.runtime: requirements.lock pyproject.toml $(BIN)/python
 	@echo "installing the locked dependencies into $(VENV) (once)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

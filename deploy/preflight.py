@@ -15,12 +15,15 @@ def missing() -> str:
         found = ".".join(str(part) for part in sys.version_info[:3])
         return (
             "Tailrace needs Python 3.11 or newer; this is " + found + ". "
-            "Install one (Debian and Ubuntu: apt install python3.11 python3.11-venv) "
-            "and run: make run PYTHON=python3.11"
+            "Install one (Debian and Ubuntu: apt install python3.11 python3.11-venv) and run make again"
         )
-    if importlib.util.find_spec("ensurepip") is None:
-        name = "python{}.{}-venv".format(*sys.version_info[:2])
-        return "Python's venv module is incomplete here. Install it: apt install " + name + " (or python3-venv)"
+    absent = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
+    if absent:
+        package = "python{}.{}-venv".format(*sys.version_info[:2])
+        return (
+            "Python's module " + " and ".join(absent) + " is missing here. "
+            "Install it (Debian and Ubuntu: apt install " + package + ", or python3-venv) and run make again"
+        )
     return ""
 
 

@@ -108,7 +108,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
     ("text", "message"),
     [
         ("", "column 1: the query ends here, where a field, NOT or ( is expected"),
-        ("status = okk", 'column 10: "okk" is no status: did you mean ok? It is one of ok, client_closed, '),
+        ("status = okk", 'column 10: "okk" is no status (did you mean ok?): it is one of ok, client_closed, '),
         ("status = ok AND stauts = ok", 'column 17: unknown field "stauts": did you mean status?'),
         ("label.intent = x", "column 1: unknown field \"label.intent\": there are no 'label' fields: a completion has"),
         ("feedback.score < .5", "there are no 'feedback' fields"),

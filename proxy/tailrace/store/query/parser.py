@@ -211,5 +211,5 @@ def _word(field: Field, token: Token) -> Word:
     if token.text.lower() in field.words:
         return Word(token.text.lower())
     meant = closest(token.text, field.words)
-    hint = f"did you mean {meant}? " if meant else ""
-    raise fail(token.column, f"{shown(token.text)} is no {field.name}: {hint}It is one of {', '.join(field.words)}")
+    hint = f" (did you mean {meant}?)" if meant else ""
+    raise fail(token.column, f"{shown(token.text)} is no {field.name}{hint}: it is one of {', '.join(field.words)}")
