@@ -46,7 +46,7 @@ def fields(row: Filed, parents: dict[int, UUID]) -> dict[str, Json]:
 
 def attempt_fields(attempt: Row[Any]) -> dict[str, Json]:
     """One call of a provider."""
-    names = ("n", "provider", "model", "outcome", "http_status", "error")
+    names = ("n", "provider", "model", "outcome", "http_status", "error", "detail")
     return {
         **{name: getattr(attempt, name) for name in names},
         "started": iso_utc(attempt.started_us),
@@ -54,11 +54,28 @@ def attempt_fields(attempt: Row[Any]) -> dict[str, Json]:
     }
 
 
-def whole(row: Filed, parents: dict[int, UUID], attempts: Sequence[Row[Any]], exchange: Exchange) -> dict[str, Json]:
-    """A completion with its attempts, its request and its answer; bytes that are kept as they are, in base64."""
+def feedback_fields(said: Row[Any]) -> dict[str, Json]:
+    """What somebody thought of an answer."""
+    return {
+        **{name: getattr(said, name) for name in ("id", "key", "source", "score", "thumb", "text")},
+        "at": iso_utc(said.at_us),
+        "correction": None if said.correction is None else orjson.loads(said.correction),
+        "tags": orjson.loads(said.tags) if said.tags else {},
+    }
+
+
+def whole(
+    row: Filed,
+    parents: dict[int, UUID],
+    attempts: Sequence[Row[Any]],
+    feedback: Sequence[Row[Any]],
+    exchange: Exchange,
+) -> dict[str, Json]:
+    """A completion and all that belongs to it; bytes that are kept as they are, in base64."""
     return {
         **fields(row, parents),
         "calls": [attempt_fields(attempt) for attempt in attempts],
+        "feedback": [feedback_fields(said) for said in feedback],
         "request": exchange.request,
         "answer": exchange.answer,
         "request_raw_base64": _base64(exchange.request_raw),

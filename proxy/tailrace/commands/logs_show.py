@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from rich.text import Text
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,11 +39,12 @@ class Shown:
     row: Filed
     parents: dict[int, UUID]
     attempts: Sequence[Row[Any]]
+    feedback: Sequence[Row[Any]]
     exchange: Exchange
 
     def as_json(self) -> Json:
         """For machines."""
-        return logs_json.whole(self.row, self.parents, self.attempts, self.exchange)
+        return logs_json.whole(self.row, self.parents, self.attempts, self.feedback, self.exchange)
 
 
 async def load(connection: AsyncConnection, id_text: str) -> Shown:
@@ -56,17 +58,18 @@ async def load(connection: AsyncConnection, id_text: str) -> Shown:
     parents = await read.names(connection, logs_json.parents_of([row]))
     attempts = (await read.attempts(connection, [row.seq])).get(row.seq, [])
     (exchange,) = await exchanges(connection, [row])
-    return Shown(row, parents, attempts, exchange)
+    return Shown(row, parents, attempts, await read.feedback(connection, row.seq), exchange)
 
 
 def page(shown: Shown) -> Iterator[Text]:
-    """The lines for a person: the fields, the provider's calls, the conversation and the answer."""
+    """The lines for a person: the fields, the provider's calls, the conversation, the answer, the feedback."""
     yield from _fields(shown)
     yield from _attempts(shown.attempts)
     yield _title("request")
     yield from _request(shown.row.endpoint, shown.exchange)
     yield _title("answer")
     yield from _answer(shown)
+    yield from _feedback(shown.feedback)
 
 
 def raw(exchange: Exchange) -> Iterator[bytes]:
@@ -108,6 +111,8 @@ def _attempts(attempts: Sequence[Row[Any]]) -> Iterator[Text]:
         ended = escaped("  ".join(str(fact) for fact in facts if fact))
         line = Text(f"{attempt.n:>3}  {local_time(attempt.started_us)}  {one_line(call)}  ")
         yield line.append(ended, style_of(attempt.outcome))
+        if attempt.detail:
+            yield Text(f"     {one_line(attempt.detail)}", "dim")
 
 
 def _request(endpoint: str, exchange: Exchange) -> Iterator[Text]:
@@ -150,6 +155,17 @@ def said(message: Json, indent: str) -> Iterator[Text]:
     yield Text(one_line(speaker(message)), "bold cyan")
     for line in many_lines(spoken(message)):
         yield Text(indent + line)
+
+
+def _feedback(said: Sequence[Row[Any]]) -> Iterator[Text]:
+    if said:
+        yield _title("feedback")
+    for one in said:
+        score = None if one.score is None else f"{one.score:g}"
+        words = " ".join(word for word in (one.source, one.thumb, score, one.text) if word)
+        yield Text(f"{local_time(one.at_us)}  {one_line(words)}")
+        if one.correction is not None:
+            yield Text(_INDENT + one_line("better: " + spoken(orjson.loads(one.correction)), chars=_LONG_CHARS))
 
 
 def _title(text: str) -> Text:

@@ -29,6 +29,7 @@ BATCH_ROWS: Final = 500
 _FEW: Final = 500  # ids in one statement
 _SLACK_MS: Final = 60_000  # between the time in an id and `started_us`, at most
 _ATTEMPT: Final = SQLModel.metadata.tables["attempt"]
+_FEEDBACK: Final = SQLModel.metadata.tables["feedback"]
 _NODE: Final = SQLModel.metadata.tables["node"]
 
 
@@ -183,6 +184,12 @@ async def attempts(connection: AsyncConnection, seqs: Iterable[int]) -> dict[int
         for row in await connection.execute(statement):
             found.setdefault(row.completion, []).append(row)
     return found
+
+
+async def feedback(connection: AsyncConnection, seq: int) -> list[Row[Any]]:
+    """The rows of `feedback` about a completion, in order."""
+    statement = select(_FEEDBACK).where(_FEEDBACK.c.completion == seq).order_by(_FEEDBACK.c.seq)
+    return list(await connection.execute(statement))
 
 
 async def names(connection: AsyncConnection, seqs: Iterable[int]) -> dict[int, UUID]:

@@ -30,6 +30,7 @@ class Stats:
     nodes: int
     shapes: int
     raws: int  # requests and answers whose bytes are kept beside the parts
+    feedback: int
     dead_letters: int
     gaps: int
     gap_calls: int  # calls that were served and not logged
@@ -81,6 +82,7 @@ async def stats(connection: AsyncConnection) -> Stats:
         nodes=await _count(connection, "node"),
         shapes=await _count(connection, "shape"),
         raws=await _count(connection, "raw"),
+        feedback=await _count(connection, "feedback"),
         dead_letters=await _count(connection, "dead_letter"),
         gaps=await _count(connection, "gap"),
         gap_calls=await _gap_calls(connection),
