@@ -1,14 +1,9 @@
-"""A store with a small log of everything an export meets, and the command line as a process would see it."""
+"""A store with a small log of everything an export meets."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from tailrace import cli
-from tailrace.errors import TailraceError, UserError
 from tests.exporters.filing import file_log
 from tests.exporters.logged import Call, after, echoed, opened, said, user
 from tests.exporters.pure import Log
@@ -21,18 +16,6 @@ valid = 0.5
 [write]
 formats = ["openai-chat", "trl-messages"]
 """
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
 
 
 def small_log() -> Log:
@@ -73,20 +56,3 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "recipe.toml"
     path.write_text(RECIPE)
     return path
-
-
-@pytest.fixture
-def tailrace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `tailrace …` in this process, in an empty folder, with the exit codes of `cli.main`."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str | Path) -> Said:
-        found = CliRunner().invoke(cli.app, [str(word) for word in words])
-        if isinstance(found.exception, TailraceError):
-            code = 2 if isinstance(found.exception, UserError) else 1
-            return Said(code, found.stdout, f"{found.stderr}{found.exception}")
-        if found.exception is not None and not isinstance(found.exception, SystemExit):
-            raise found.exception
-        return Said(found.exit_code, found.stdout, found.stderr)
-
-    return run

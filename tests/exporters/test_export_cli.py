@@ -12,10 +12,10 @@ import pytest
 
 from tailrace_exporters.files import new_folder
 from tailrace_exporters.formats import FORMATS
-from tests.exporters.conftest import Run
 from tests.exporters.filing import amend, file_log
 from tests.exporters.logged import after, completion_id, opened
 from tests.exporters.pure import Log
+from tests.typed import Run
 
 ENTRIES = {"dropped.jsonl", "lineage.jsonl", "manifest.json", "manifest.sha256", "openai-chat", "trl-messages"}
 

@@ -10,8 +10,8 @@ import pytest
 from tailrace.store import migrations
 from tailrace.store.engine import open_writer
 from tailrace.writer.ingest import Ingest
-from tests.exporters.conftest import Run
 from tests.exporters.logged import Call, after, closed, opened
+from tests.typed import Run
 
 DIALOGUES = 12
 STEPS = 5

@@ -9,7 +9,7 @@ import pytest
 from tailrace_exporters import assemble, pipeline, split
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.recipe import Recipe, Table, parse_recipe
-from tests.exporters.conftest import Run
+from tests.typed import Run
 
 README = (Path(pipeline.__file__).parent.parent / "README.md").read_text()
 RECIPES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)

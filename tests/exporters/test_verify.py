@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from tailrace.records import Json
-from tests.exporters.conftest import Run
 from tests.exporters.filing import file_log
 from tests.exporters.logged import opened
+from tests.typed import Run
 
 Verify = Callable[[], tuple[int, str]]
 
