@@ -26,9 +26,10 @@ _LINKS: Final[dict[str, str]] = {
     LinkKind.INFERRED: "same conversation so far, and no other has it",
     LinkKind.AMBIGUOUS: "same conversation so far; of several that have it, the likeliest",
 }
-_NAME_CELLS: Final = 18
+_NAME_CELLS: Final = 19
 _INDENT: Final = "    "
 _LONG_CHARS: Final = 2000
+_KEPT: Final = "kept as bytes too, because JSON could not stand for them: see --raw"
 _SAID: Final = frozenset(CONVERSATION.values())
 
 
@@ -118,7 +119,7 @@ def _attempts(attempts: Sequence[Row[Any]]) -> Iterator[Text]:
 def _request(endpoint: str, exchange: Exchange) -> Iterator[Text]:
     request, messages = exchange.request, messages_of(endpoint, exchange.request)
     if exchange.request_raw is not None:
-        yield Text("kept as bytes too, because JSON could not stand for them: see --raw", "italic")
+        yield Text(_KEPT, "italic")
     if isinstance(request, dict):
         params = {key: value for key, value in request.items() if key != "tools" and not (messages and key in _SAID)}
         yield Text(one_line(logs_json.dumped(params).decode(), chars=_LONG_CHARS), "dim")
@@ -138,16 +139,29 @@ def _tool(tool: Json) -> str:
 
 def _answer(shown: Shown) -> Iterator[Text]:
     exchange = shown.exchange
+    if exchange.answer is None:
+        yield from _unread(exchange.answer_raw)
+        return
     if exchange.answer_raw is not None:
-        yield Text("kept as bytes too, because JSON could not stand for them: see --raw", "italic")
+        yield Text(_KEPT, "italic")
     choices = choices_of(shown.row.endpoint, exchange.answer)
     for message in choices:
         yield from said(message, _INDENT)
-    if not choices and exchange.answer is not None:
-        text = logs_json.dumped(exchange.answer).decode()
-        yield Text(one_line(text, chars=_LONG_CHARS) + (" … (--raw has all of it)" if len(text) > _LONG_CHARS else ""))
-    elif not choices:
+    if not choices:
+        yield _beginning(logs_json.dumped(exchange.answer).decode())
+
+
+def _unread(raw_: bytes | None) -> Iterator[Text]:
+    """An answer that is no JSON: where it comes from, often a page of something in between."""
+    if raw_ is None:
         yield Text("none", "dim")
+        return
+    yield Text("no JSON, kept as it came:", "italic")
+    yield _beginning(raw_.decode(errors="backslashreplace"))
+
+
+def _beginning(text: str) -> Text:
+    return Text(one_line(text, chars=_LONG_CHARS) + (" … (--raw has all of it)" if len(text) > _LONG_CHARS else ""))
 
 
 def said(message: Json, indent: str) -> Iterator[Text]:
