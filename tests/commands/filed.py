@@ -21,7 +21,7 @@ from tests.writer.filing import chat, made, store
 HOSTILE: Final = "\x1b]0;pwned\x07\x1b[31mred\x1b[2J \u202egnp.exe\u202c \r over \x9b31m \x7f \u2028 end"
 """What a terminal, or its reader, would be fooled by."""
 
-DEEP: Final = 300
+DEEP: Final = 1000
 """Deeper than orjson writes, not than it reads."""
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 GUARD_S: Final = 60
+_COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
 
 
 def on_a_terminal(*words: str | Path, columns: int = 100) -> tuple[int, bytes]:
@@ -26,6 +28,14 @@ def on_a_terminal(*words: str | Path, columns: int = 100) -> tuple[int, bytes]:
             got += piece
         os.close(ours)
         return child.wait(GUARD_S), got
+
+
+def plain(got: bytes) -> str:
+    """What a terminal shows of `got`, once it is known that nothing in it but our colours does more than show."""
+    assert b"\x1b[31mred" not in got, "a colour of the hostile text"
+    text = _COLOUR.sub(b"", got).decode()
+    assert all(char.isprintable() or char in "\r\n" for char in text), text
+    return text
 
 
 def _read(fd: int) -> bytes:

@@ -12,9 +12,10 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperGroup
 
-from tailrace.commands import logs_chain, logs_json, logs_list, logs_show
+from tailrace.commands import logs_chain, logs_list, logs_show
 from tailrace.commands.options import AsJson, Config, DataDir, Query, query_of
 from tailrace.commands.reading import data_folder, reading
+from tailrace.commands.speech import dumped
 from tailrace.commands.terminal import console, json_line, many_lines
 from tailrace.errors import UserError
 from tailrace.records import Json, Origin
@@ -179,4 +180,4 @@ def _echo_raw(document: bytes) -> None:
 
 
 def _echo_json(value: Json) -> None:
-    typer.echo(json_line(logs_json.dumped(value)))
+    typer.echo(json_line(dumped(value)))

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.commands import logs_json
 from tailrace.commands.logs_show import said
-from tailrace.commands.logs_table import short_ids, style_of
+from tailrace.commands.logs_table import failure, short_ids, style_of
 from tailrace.commands.speech import choices_of, messages_of, since_last_answer
-from tailrace.commands.terminal import escaped, lasting
+from tailrace.commands.terminal import escaped, lasting, one_line
 from tailrace.records import Json, Relation
 from tailrace.store import read
 from tailrace.store.read import Filed
@@ -97,17 +97,19 @@ def lines(turn: Turn, ids: dict[bytes, str]) -> Iterator[Text]:
     """A turn for a person: how it stands in the chain, what was said since the last answer, the answer."""
     row, level = turn.place.row, turn.place.level
     bar = "  │ " * level
-    yield Text(bar).append_text(_caption(row, ids[row.id]))
+    yield Text(bar).append_text(_caption(turn, ids[row.id]))
     new = [] if row.relation == Relation.RETRY else since_last_answer(messages_of(row.endpoint, turn.exchange.request))
     for message in [*new, *choices_of(row.endpoint, turn.exchange.answer)]:
         for line in said(message, _INDENT):
             yield Text(bar).append_text(line)
 
 
-def _caption(row: Filed, id_text: str) -> Text:
+def _caption(turn: Turn, id_text: str) -> Text:
+    row = turn.place.row
     caption = Text(f"{row.step:>3}. ", "bold")
     if row.relation in (Relation.BRANCH, Relation.RETRY):
         caption.append(f"{row.relation} ", "bold magenta")
     caption.append(escaped(row.status), style_of(row.status))
-    error = f" {escaped(row.error)}" if row.error else ""
+    reason = failure(row, turn.exchange.answer)
+    error = f" ({one_line(reason)})" if reason and reason != row.status else ""
     return caption.append(f"{error}  {lasting(row.duration_us)}  {id_text}", "dim")

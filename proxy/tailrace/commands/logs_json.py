@@ -2,7 +2,6 @@
 `.chain.id` here. Times are ISO 8601 in UTC, durations milliseconds, ids UUIDs; what is unknown is null."""
 
 import base64
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -87,14 +86,6 @@ def turn(row: Filed, parents: dict[int, UUID], exchange: Exchange) -> dict[str, 
     """A completion as a turn of its chain: what was said since the last answer, and the answer."""
     said = since_last_answer(messages_of(row.endpoint, exchange.request))
     return {**fields(row, parents), "new_messages": said, "answer": exchange.answer}
-
-
-def dumped(value: Json) -> bytes:
-    """One line of JSON."""
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:  # it reads JSON 1,024 levels deep and writes 254
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def parents_of(rows: Iterable[Filed]) -> set[int]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.commands import logs_json, logs_table
+from tailrace.commands.speech import dumped
 from tailrace.commands.terminal import json_line
 from tailrace.records import Status
 from tailrace.store import read
@@ -41,7 +42,7 @@ class Lines:
         """A line a row."""
         parents = await read.names(self.connection, logs_json.parents_of(rows))
         for row in rows:
-            typer.echo(json_line(logs_json.dumped(logs_json.fields(row, parents))))
+            typer.echo(json_line(dumped(logs_json.fields(row, parents))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.commands import logs_json
 from tailrace.commands.logs_table import style_of
-from tailrace.commands.speech import choices_of, messages_of, speaker, spoken
+from tailrace.commands.speech import choices_of, dumped, messages_of, speaker, spoken
 from tailrace.commands.terminal import escaped, json_line, lasting, local_time, many_lines, one_line
 from tailrace.records import Json, LinkKind
 from tailrace.store import read
@@ -79,7 +79,7 @@ def raw(exchange: Exchange) -> Iterator[bytes]:
         if kept is not None:
             yield kept
         elif value is not None:
-            yield json_line(logs_json.dumped(value)).encode()
+            yield json_line(dumped(value)).encode()
 
 
 def _fields(shown: Shown) -> Iterator[Text]:
@@ -122,7 +122,7 @@ def _request(endpoint: str, exchange: Exchange) -> Iterator[Text]:
         yield Text(_KEPT, "italic")
     if isinstance(request, dict):
         params = {key: value for key, value in request.items() if key != "tools" and not (messages and key in _SAID)}
-        yield Text(one_line(logs_json.dumped(params).decode(), chars=_LONG_CHARS), "dim")
+        yield Text(one_line(dumped(params).decode(), chars=_LONG_CHARS), "dim")
         if isinstance(request.get("tools"), list):
             yield Text(
                 "tools: " + one_line(", ".join(_tool(tool) for tool in request["tools"]), chars=_LONG_CHARS), "dim"
@@ -134,7 +134,8 @@ def _request(endpoint: str, exchange: Exchange) -> Iterator[Text]:
 def _tool(tool: Json) -> str:
     function = tool.get("function") if isinstance(tool, dict) else None
     named = function if isinstance(function, dict) else tool
-    return str(named.get("name") or named.get("type") or "?") if isinstance(named, dict) else "?"
+    name = (named.get("name") or named.get("type")) if isinstance(named, dict) else None
+    return name if isinstance(name, str) else "?"
 
 
 def _answer(shown: Shown) -> Iterator[Text]:
@@ -148,7 +149,7 @@ def _answer(shown: Shown) -> Iterator[Text]:
     for message in choices:
         yield from said(message, _INDENT)
     if not choices:
-        yield _beginning(logs_json.dumped(exchange.answer).decode())
+        yield _beginning(dumped(exchange.answer).decode())
 
 
 def _unread(raw_: bytes | None) -> Iterator[Text]:

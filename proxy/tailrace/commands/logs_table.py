@@ -77,13 +77,16 @@ def told(row: Filed, message: Json | None, envelope: Json | None) -> str:
     """What was answered: the first choice's `message`, or what the rest of the answer says; before it, what failed."""
     said = [message] if message is not None else choices_of(row.endpoint, envelope)
     text = " ".join(spoken(choice) for choice in said)
-    reason = "" if row.status == Status.OK else _reason(row, envelope)
+    reason = failure(row, envelope)
     if not text or (reason and reason != row.status):
         text = f"({reason}) {text}" if reason else text
     return one_line(text, chars=_ANSWER_CHARS)
 
 
-def _reason(row: Filed, envelope: Json | None) -> str:
+def failure(row: Filed, envelope: Json | None) -> str:
+    """Why a completion did not end well: the HTTP status, and the error's words or its code. Empty where it did."""
+    if row.status == Status.OK:
+        return ""
     status = str(row.http_status) if row.http_status is not None and row.http_status >= 400 else ""
     return ": ".join(word for word in (status, complaint(envelope) or row.error) if word)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import orjson
 from sqlalchemy import BindParameter, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tailrace.commands.speech import dumped
 from tailrace.records import CACHE, Endpoint, Json, Origin, Status, Usage, UsageSource
 from tailrace.store import read
 from tailrace.store.query.fields import COMPLETION
@@ -97,7 +97,7 @@ def _is_whole(request: Json, raw: bytes | None, skipped: Skipped) -> bool:
 
 
 def _item(row: Filed, request: Json, model: str) -> Item:
-    body = orjson.dumps({**request, "model": model})
+    body = dumped({**request, "model": model})
     return Item(
         source=UUID(bytes=row.id),
         path=_PATHS[row.endpoint],

@@ -8,16 +8,25 @@ from typing import Any, Final
 
 import orjson
 
+from tailrace.chains.canonical import canonical
 from tailrace.records import Endpoint, Json
 from tailrace.store.layout import CONVERSATION
 
-_CALLS: Final = frozenset(("function_call", "custom_tool_call", "tool_use", "server_tool_use"))
+_CALLS: Final = ("function_call", "custom_tool_call", "tool_use", "server_tool_use")  # any JSON is looked for in it
+
+
+def dumped(value: Json) -> bytes:
+    """JSON on one line, however deep: orjson reads 1,024 levels and writes 254, of the rest the keys are sorted."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return canonical(value)
 
 
 def spoken(message: Json) -> str:
     """The text of a message, its tool calls as `name(arguments)` after it, one a line."""
     if not isinstance(message, dict):
-        return _dumped(message)
+        return dumped(message).decode()
     kind = message.get("type")
     if kind in _CALLS:
         return _call(message)
@@ -34,9 +43,9 @@ def speaker(message: Json) -> str:
     """Who says it: the role (of an item without one, its type), and the name or the tool call it answers."""
     if not isinstance(message, dict):
         return "?"
-    who = str(message.get("role") or message.get("type") or "?")
+    who = message.get("role") or message.get("type") or "?"
     about = message.get("name") or message.get("tool_call_id") or message.get("call_id")
-    return f"{who} {about}" if about else who
+    return f"{_word(who)} {_word(about)}" if about else _word(who)
 
 
 def messages_of(endpoint: str, request: Json) -> list[Json]:
@@ -80,9 +89,7 @@ def complaint(answer: Json) -> str:
     error = answer.get("error") or answer.get("detail") or answer.get("message")
     if isinstance(error, dict):
         error = error.get("message") or error.get("code") or error
-    if error is None or isinstance(error, str):
-        return error or ""
-    return _dumped(error)
+    return "" if error is None else _word(error)
 
 
 def _is_answer(message: Json) -> bool:
@@ -90,47 +97,50 @@ def _is_answer(message: Json) -> bool:
         return False
     if "role" in message:
         return bool(message["role"] == "assistant")
-    return not str(message.get("type")).endswith("_output")  # of a response: what the model did, but for its results
+    return not _word(message.get("type")).endswith("_output")  # of a response: what the model did, but for its results
 
 
 def _content(content: Json) -> str:
     if isinstance(content, list):
         return "\n".join(_part(part) for part in content)
-    if content is None or isinstance(content, str):
-        return content or ""
-    return _dumped(content)
+    return "" if content is None else _word(content)
 
 
 def _part(part: Json) -> str:
     if not isinstance(part, dict):
-        return part if isinstance(part, str) else _dumped(part)
+        return _word(part)
     for name in ("text", "refusal"):
         if isinstance(part.get(name), str):
             return str(part[name])
     kind = part.get("type")
     if kind in _CALLS:
         return _call(part)
-    if kind == "tool_result":
+    if kind == "tool_result" and not _nests(part):
         return _content(part.get("content"))
-    return f"[{kind}]" if isinstance(kind, str) else _dumped(part)
+    return f"[{kind}]" if isinstance(kind, str) else dumped(part).decode()
+
+
+def _nests(result: dict[str, Any]) -> bool:
+    """Whether a tool's result holds further ones, which no tool returns, and which could go on for ever."""
+    return any(isinstance(part, dict) and part.get("type") == "tool_result" for part in _listed(result.get("content")))
 
 
 def _tool_calls(message: dict[str, Any]) -> Iterator[str]:
     for call in _listed(message.get("tool_calls")):
         known = (call.get("function") or call.get("custom")) if isinstance(call, dict) else None
-        yield _call(known) if isinstance(known, dict) else _dumped(call)
+        yield _call(known) if isinstance(known, dict) else dumped(call).decode()
     if isinstance(message.get("function_call"), dict):
         yield _call(message["function_call"])
 
 
 def _call(call: dict[str, Any]) -> str:
     arguments = next((call[name] for name in ("arguments", "input") if call.get(name) is not None), "")
-    return f"{call.get('name')}({arguments if isinstance(arguments, str) else _dumped(arguments)})"
+    return f"{_word(call.get('name', '?'))}({_word(arguments)})"
+
+
+def _word(value: Json) -> str:
+    return value if isinstance(value, str) else dumped(value).decode()
 
 
 def _listed(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
-
-
-def _dumped(value: Json) -> str:
-    return orjson.dumps(value).decode()

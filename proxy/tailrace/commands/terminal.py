@@ -55,14 +55,16 @@ def iso_utc(us: int) -> str:
 
 
 def lasting(us: int | None) -> str:
-    """A duration as a person reads it: `842ms`, `1.20s`, `2m05s`; unknown is empty."""
+    """A duration as a person reads it: `0.4ms`, `842ms`, `1.20s`, `2m05s`; unknown is empty."""
     if us is None:
         return ""
-    if us < _US_IN_S:
+    if us < 9_950:
+        return f"{us / 1000:.1f}ms"
+    if us < 999_500:
         return f"{us / 1000:.0f}ms"
-    if us < 60 * _US_IN_S:
+    if us < 59_995_000:
         return f"{us / _US_IN_S:.2f}s"
-    minutes, seconds = divmod(us // _US_IN_S, 60)
+    minutes, seconds = divmod(round(us / _US_IN_S), 60)
     return f"{minutes}m{seconds:02d}s"
 
 
