@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tailrace.errors import SettingsError
 from tailrace.settings import OPENAI_URL, Settings
 from tailrace.settings_load import config_hash, load, public
+from tests.ordinary import closed_folder, ordinary_user
 
 CANARY = "sk-canary-0123456789abcdef"
 
@@ -96,6 +97,9 @@ def test_variables_that_kubernetes_adds_are_not_settings() -> None:
         ("[server]\nport = 70000\n", "t.toml:2: server.port: expected at most 65535, found 70000"),
         ("[server]\ndrain_s = inf\n", "t.toml:2: server.drain_s: expected a finite number, found Infinity"),
         ("server = 1\n", "t.toml:1: server: expected a table, found 1"),
+        ('[log]\ndata_dir = ""\n', 't.toml:2: log.data_dir: expected a folder such as "data" or '),
+        ('[log]\ndata_dir = "a\\u0000b"\n', "t.toml:2: log.data_dir: expected a folder such as "),
+        ('[server]\nhost = ""\n', 't.toml:2: server.host: expected at least 1 character, found ""'),
         ("[log]\ndata_dir = 1\n", "t.toml:2: log.data_dir: expected text in quotes, found 1"),
         ('[log]\ndurability = "pwer"\n', "t.toml:2: log.durability: expected 'power' or 'process', found \"pwer\""),
         (
@@ -271,3 +275,12 @@ def test_any_variable_is_settings_or_a_settings_error(table: str, key: str, valu
         load(None, {f"TAILRACE_{table}__{key}".upper(): value})
     except SettingsError as exc:
         assert str(exc).startswith("TAILRACE_")  # noqa: PT017 either outcome is right
+
+
+def test_a_folder_that_may_not_be_searched_holds_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where `sudo -u somebody tailrace …` is called in /root."""
+    with closed_folder(0) as folder:
+        monkeypatch.chdir(folder)
+        with ordinary_user():
+            assert load(None, {}).server.port == 4700
+        monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ arrays and tables may be given as JSON.
 """
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,7 +57,8 @@ def read_layers(path: Path | None, environ: Mapping[str, str]) -> Layers:
     Raises:
         SettingsError: the file cannot be read, is no TOML, or a variable's text is no UTF-8.
     """
-    file = path if path is not None else DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+    there = os.path.isfile(DEFAULT_FILE)  # noqa: PTH113 never raises, as where `sudo -u` was called in /root
+    file = path if path is not None else DEFAULT_FILE if there else None
     text = "" if file is None else _read(file)
     values = {} if file is None else parse_toml(str(file), text, SettingsError)
     variables: dict[KeyPath, str] = {}
