@@ -44,7 +44,9 @@ async def test_a_call_is_gone_when_it_is_over(tmp_path: Path, stream: bool) -> N
         gc.collect()
         gc.disable()
         try:
-            calls = (await saturate(port, request, clients=2, seconds=0.2)).answers
+            calls = 0
+            while calls < 20:  # however busy the machine is
+                calls += (await saturate(port, request, clients=2, seconds=0.1)).answers
             gc.set_debug(gc.DEBUG_SAVEALL)
             gc.collect()
             left = Counter(f"{type(thing).__module__}.{type(thing).__qualname__}" for thing in gc.garbage)
@@ -52,6 +54,5 @@ async def test_a_call_is_gone_when_it_is_over(tmp_path: Path, stream: bool) -> N
             gc.set_debug(0)
             gc.garbage.clear()
             gc.enable()
-    assert calls > 10
     ours = {name: count for name, count in left.items() if name.startswith("tailrace.") and count >= calls // 2}
     assert ours == {}
