@@ -4,6 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tailrace.settings import (
     Cache,
     Cooldown,
@@ -83,3 +86,10 @@ def test_effective_settings_as_toml_are_the_settings(tmp_path: Path) -> None:
     path.write_text(as_toml(public(before)))
     tomllib.loads(path.read_text())
     assert load(path, {}) == before
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_text_in_the_settings_is_written_so_that_it_reads_back_and_only_shows(text: str) -> None:
+    written = as_toml({"models": {text: {"on_disconnect": text}}})
+    assert tomllib.loads(written) == {"models": {text: {"on_disconnect": text}}}
+    assert all(char.isprintable() or char == "\n" for char in written)

@@ -151,7 +151,7 @@ def _size(value: int) -> Json:
 
 
 def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
+    return key if _BARE_KEY.fullmatch(key) else _text(key)
 
 
 def _value(value: Json) -> str:
@@ -164,4 +164,14 @@ def _value(value: Json) -> str:
         return json.dumps(value)
     if isinstance(value, float):
         return repr(int(value) if value.is_integer() else value)
-    return json.dumps(str(value), ensure_ascii=False)
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """A string as TOML has it, with nothing in it that a terminal would obey: TOML refuses most of that anyway."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escape(ord(char)) for char in quoted)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
