@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tailrace.simulate.scenarios import scenario_list
+from tailrace.simulate.simulator import WIRES
 from tests.commands.screen import GUARD_S
 from tests.typed import Run
 
@@ -42,10 +43,11 @@ def test_it_says_where_it_is_replays_a_dialogue_and_ends_well(tmp_path: Path, en
             child.kill()
 
 
-def test_the_list_has_a_line_for_every_model(tailrace: Run) -> None:
-    lines = tailrace("simulate", "--list").out.splitlines()
-    assert [line.split()[0] for line in lines] == [name for name, _ in scenario_list()]
-    assert all(len(line.split()) > 1 for line in lines)
+def test_the_list_has_a_line_for_every_model_and_for_every_path(tailrace: Run) -> None:
+    models, paths = (part.splitlines() for part in tailrace("simulate", "--list").out.split("\n\n"))
+    assert [line.split()[0] for line in models] == [name for name, _ in scenario_list()]
+    assert {wire.MANNER.path for wire in WIRES.values()} <= {line[24:].strip() for line in paths}
+    assert all(len(line.split()) > 1 for line in [*models, *paths])
 
 
 def test_wrong_calls_say_what_is_wrong(tailrace: Run) -> None:
