@@ -9,6 +9,12 @@ import sys
 MINIMUM = (3, 11)
 
 
+def is_there(name: str) -> bool:
+    """Whether the module can be imported; an empty folder of its name, which a removed package may leave, is none."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None
+
+
 def missing() -> str:
     """The complaint, or an empty string when a virtual environment can be made."""
     if sys.version_info[:2] < MINIMUM:
@@ -17,7 +23,7 @@ def missing() -> str:
             "Tailrace needs Python 3.11 or newer; this is " + found + ". "
             "Install one (Debian and Ubuntu: apt install python3.11 python3.11-venv) and run make again"
         )
-    absent = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
+    absent = [name for name in ("venv", "ensurepip") if not is_there(name)]
     if absent:
         package = "python{}.{}-venv".format(*sys.version_info[:2])
         return (

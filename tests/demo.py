@@ -186,9 +186,10 @@ def export_lines(folder: Path, data_dir: Path, dialogues: int) -> list[Line]:
     files = sorted(out.glob("openai-chat/*.jsonl"))
     rows = sum(len(path.read_bytes().splitlines()) for path in files)
     verified = tailrace("export", "verify", str(out), data_dir=data_dir)
+    verdict = (verified.stdout + verified.stderr).strip().splitlines()[-1]
     return [
         Line("dialogues → rows exported", f"{dialogues} → {rows}", exported.returncode == 0 and rows > 0),
-        Line("export verify", (verified.stdout + verified.stderr).strip().splitlines()[-1], verified.returncode == 0),
+        Line("export verify", verdict.removeprefix(f"{out}: "), verified.returncode == 0),
     ]
 
 

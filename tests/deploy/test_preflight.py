@@ -83,6 +83,15 @@ def test_a_missing_module_is_told_with_its_package(
     assert f"apt install {PACKAGE}, or python3-venv" in missing()
 
 
+def test_the_empty_folder_of_a_removed_package_is_no_module(
+    missing: Callable[[], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ensurepip").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "ensurepip", raising=False)
+    assert "module venv and ensurepip is missing" in missing() or "module ensurepip is missing" in missing()
+
+
 def test_make_ends_with_that_line_and_makes_nothing(checkout: Path) -> None:
     done = make(checkout, "setup", f"PYTHON={pretender(checkout, 'ensurepip')}")
     assert done.returncode == 2
