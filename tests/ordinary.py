@@ -26,6 +26,13 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(0)
 
 
+def give_away(folder: Path) -> None:
+    """Make `folder` and what is in it the ordinary user's own."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, _NOBODY, _NOBODY)
+
+
 @contextmanager
 def closed_folder(mode: int) -> Iterator[Path]:
     """A folder that an ordinary user can reach, and that has `mode` for everyone."""

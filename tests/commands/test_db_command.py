@@ -1,6 +1,5 @@
 """`tailrace db`: brings the store up to this version, counts it, copies it; whole or not at all."""
 
-import os
 import shutil
 import sqlite3
 import stat
@@ -15,7 +14,7 @@ from tailrace.store import migrations
 from tailrace.store.engine import writing_lock
 from tests.commands.filed import N
 from tests.commands.screen import on_a_terminal, plain
-from tests.ordinary import closed_folder, ordinary_user
+from tests.ordinary import closed_folder, give_away, ordinary_user
 from tests.typed import Run
 
 NEWEST: Final = migrations.STEPS[-1].number
@@ -156,9 +155,7 @@ def test_a_backup_where_an_ordinary_user_may_not_write(
         data = folder.parent / "data"
         data.mkdir()
         shutil.copy(filed / "tailrace.db", data)
-        if os.geteuid() == 0:
-            for path in (data, data / "tailrace.db"):
-                os.chown(path, 65_534, 65_534)
+        give_away(data)
         monkeypatch.chdir(folder.parent)
         with ordinary_user():
             said = tailrace("db", "backup", folder / "copy.db", "--data-dir", data)

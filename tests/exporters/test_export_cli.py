@@ -1,6 +1,7 @@
 """`tailrace export` over a real store: what it writes, what it counts, what it says; nothing is left half-done."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from tailrace_exporters.formats import FORMATS
 from tests.exporters.filing import amend, file_log
 from tests.exporters.logged import after, completion_id, opened
 from tests.exporters.pure import Log
+from tests.ordinary import closed_folder, give_away, ordinary_user
 from tests.typed import Run
 
 ENTRIES = {"dropped.jsonl", "lineage.jsonl", "manifest.json", "manifest.sha256", "openai-chat", "trl-messages"}
@@ -187,6 +189,25 @@ def test_wrong_calls_say_where_and_what_to_do_and_write_nothing(
     assert "give the folder of an export" in refused("verify", there, "--data-dir", data_dir)
     recipe.write_text("[select]\nwhere = 'status = okk'\n")
     assert f"{recipe}:2: select.where: " in refused(recipe, "--out", tmp_path / "out", "--data-dir", data_dir)
+
+
+def test_where_an_ordinary_user_may_not_write(
+    tailrace: Run, recipe: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tailrace("export", recipe, "--dry-run", "--data-dir", data_dir)  # imports
+    with closed_folder(0o555) as folder:
+        data, mine = folder.parent / "data", folder.parent / recipe.name
+        data.mkdir()
+        shutil.copy(data_dir / "tailrace.db", data)
+        shutil.copy(recipe, mine)
+        give_away(data)
+        monkeypatch.chdir(folder.parent)
+        with ordinary_user():
+            said = tailrace("export", mine, "--out", folder / "out", "--data-dir", data)
+            assert tailrace("export", mine, "--dry-run", "--data-dir", data).code == 0, "it can read"
+        assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), said
+        assert "cannot be made (Permission denied); choose another --out" in said.err
+        assert not any(folder.iterdir())
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
