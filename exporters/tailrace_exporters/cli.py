@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import data_folder, reading
-from tailrace.commands.terminal import console, escaped, json_line
+from tailrace.commands.terminal import console, echo_json, escaped
 from tailrace.errors import UserError, WorkFailed
 from tailrace.records import Json
 from tailrace_exporters import show, verify
@@ -185,4 +185,4 @@ def _with_store(config: Path | None, data_dir: Path | None, work: Callable[[Asyn
 
 
 def _echo_json(value: Json) -> None:
-    typer.echo(json_line(orjson.dumps(value)))
+    echo_json(orjson.dumps(value))

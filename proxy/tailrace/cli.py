@@ -5,6 +5,7 @@ point of group `tailrace.commands` that names a `typer.Typer`.
 """
 
 import importlib
+import io
 import sys
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Final
@@ -82,8 +83,16 @@ def _root(
     """Tailrace: an OpenAI-compatible proxy that keeps every completion and turns the log into training data."""
 
 
+def _show_what_cannot_be_written() -> None:
+    """A letter that a terminal's encoding does not have is shown as an escape: no reason to end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """The console script."""
+    _show_what_cannot_be_written()
     try:
         app(prog_name="tailrace")
     except TailraceError as exc:

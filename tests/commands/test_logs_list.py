@@ -181,3 +181,22 @@ def test_ctrl_c_is_the_way_out_of_follow_and_no_error(filed: Path) -> None:
         child.send_signal(signal.SIGINT)
         assert child.wait(GUARD_S) == 0
         assert (child.stdout.read(), child.stderr.read()) == (b"", b"")
+
+
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_letters_that_a_terminal_does_not_have_are_no_reason_to_end(tmp_path: Path, option: str) -> None:
+    async def file() -> None:
+        async with store(tmp_path) as (_, ingest):
+            await ingest.file(
+                [chat(1, [{"role": "user", "content": "x"}], {"role": "assistant", "content": "né 日本"})]
+            )
+
+    asyncio.run(file())
+    words = ["logs", "show", "01a0c450-6c01", *filter(None, [option]), "--data-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "tailrace", *words]
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=env, capture_output=True, timeout=GUARD_S, check=True)
+    if option:
+        assert orjson.loads(done.stdout)["answer"]["choices"][0]["message"]["content"] == "né 日本"
+    else:
+        assert done.stdout.endswith(b"    n\\xe9 \\u65e5\\u672c\n")

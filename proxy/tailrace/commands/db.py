@@ -13,7 +13,7 @@ import typer
 
 from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import data_folder, reading
-from tailrace.commands.terminal import iso_utc, one_line
+from tailrace.commands.terminal import echo_json, iso_utc, one_line
 from tailrace.errors import UserError
 from tailrace.store import backup as store_backup
 from tailrace.store import migrations, stats
@@ -42,7 +42,7 @@ def show_stats(
     """Count what is in the store."""
     counted = asyncio.run(_stats(data_folder(config, data_dir, os.environ)))
     if as_json:
-        typer.echo(orjson.dumps(counted).decode())
+        echo_json(orjson.dumps(counted))
         return
     for name, value in asdict(counted).items():
         typer.echo(f"{name:<14} {_shown(name, value)}".rstrip())

@@ -13,6 +13,7 @@ import typer
 from tailrace.commands.doctor_checks import Finding, Verdict, data_folder, folder_is_usable, network, reach, versions
 from tailrace.commands.doctor_store import log
 from tailrace.commands.options import AsJson, Config
+from tailrace.commands.terminal import echo_json
 from tailrace.errors import SettingsError
 from tailrace.settings_load import config_hash, load
 
@@ -28,7 +29,7 @@ def doctor(
     """Report versions, disk, permissions, the log, limits and providers. Exit code 1 where something would fail."""
     findings = list(_findings(config, with_reach=with_reach))
     if as_json:
-        typer.echo(orjson.dumps([asdict(finding) for finding in findings]).decode())
+        echo_json(orjson.dumps([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
             typer.echo(_line(finding))

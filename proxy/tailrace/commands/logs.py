@@ -16,7 +16,7 @@ from tailrace.commands import logs_chain, logs_list, logs_show
 from tailrace.commands.options import AsJson, Config, DataDir, Query, query_of
 from tailrace.commands.reading import data_folder, reading
 from tailrace.commands.speech import dumped
-from tailrace.commands.terminal import console, json_line, many_lines
+from tailrace.commands.terminal import console, echo_json, many_lines
 from tailrace.errors import UserError
 from tailrace.records import Json, Origin
 from tailrace.store import read
@@ -180,4 +180,4 @@ def _echo_raw(document: bytes) -> None:
 
 
 def _echo_json(value: Json) -> None:
-    typer.echo(json_line(dumped(value)))
+    echo_json(dumped(value))

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-import typer
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.commands import logs_json, logs_table
 from tailrace.commands.speech import dumped
-from tailrace.commands.terminal import json_line
+from tailrace.commands.terminal import echo_json
 from tailrace.records import Status
 from tailrace.store import read
 from tailrace.store.read import Filed, Order, Selection
@@ -42,7 +41,7 @@ class Lines:
         """A line a row."""
         parents = await read.names(self.connection, logs_json.parents_of(rows))
         for row in rows:
-            typer.echo(json_line(dumped(logs_json.fields(row, parents))))
+            echo_json(dumped(logs_json.fields(row, parents)))
 
 
 @dataclass(frozen=True, slots=True)

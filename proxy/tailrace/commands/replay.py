@@ -23,7 +23,7 @@ from tailrace import settings_load
 from tailrace.commands.options import Config, DataDir, Query, query_of
 from tailrace.commands.reading import reading
 from tailrace.commands.replay_plan import Item, Skipped, items, tokens
-from tailrace.commands.terminal import json_line
+from tailrace.commands.terminal import echo_json
 from tailrace.errors import CallError, Refused, UserError, WorkFailed
 from tailrace.listen import authority
 from tailrace.records import Origin
@@ -247,7 +247,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> None:
         "cost_usd_estimated": round(outcome.cost_usd, 6),
     }
     if as_json:
-        typer.echo(json_line(orjson.dumps(told)))
+        echo_json(orjson.dumps(told))
     elif outcome.answered or outcome.left:
         rest = f", {outcome.left:,} left by the budget" if outcome.left else ""
         typer.echo(f"{outcome.answered:,} answered{rest}. `tailrace logs --origin replay` lists them.")

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+import typer
 from rich.console import Console
 
 _JOINERS: Final = "\u200c\u200d"  # format characters that Persian, and emoji of several parts, are spelled with
@@ -41,6 +42,11 @@ def escaped(text: str) -> str:
 def json_line(dumped: bytes) -> str:
     """JSON as it may be printed: what a terminal would obey is written as `\\u….`, which reads back the same."""
     return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", dumped.decode())
+
+
+def echo_json(dumped: bytes) -> None:
+    """Print a line of JSON: for machines, so in UTF-8 whatever the terminal's encoding is."""
+    typer.echo(json_line(dumped).encode())
 
 
 def local_time(us: int) -> str:
