@@ -90,6 +90,7 @@ def test_every_command_has_help_of_its_own_under_its_name(
         (UserError("x.toml:1: wrong"), 2, ["tailrace: x.toml:1: wrong"]),
         (SettingsError("one\ntwo"), 2, ["tailrace: one", "tailrace: two"]),
         (WorkFailed("the disk is full"), 1, ["tailrace: the disk is full"]),
+        (WorkFailed("it said \x1b[31mred\x9b\u202e"), 1, ["tailrace: it said \\x1b[31mred\\x9b\\u202e"]),
         (KeyboardInterrupt(), 130, []),
     ],
 )
