@@ -4,11 +4,13 @@ The bounds are not raised to let a change in: what passes them is split by its r
 """
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -150,3 +152,26 @@ def test_every_module_says_what_it_owns(name: str) -> None:
     path = MODULES[name]
     if path.read_text().strip():
         assert ast.get_docstring(tree(path)), f"{name} has no docstring"
+
+
+def repeats(pattern: Any, inside: bool = False) -> Iterator[bool]:
+    """Of a parsed expression, for each repeat: whether it stands in a possessive repeat of a group."""
+    for kind, value in pattern:
+        is_repeat = str(kind) in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
+        if is_repeat:
+            yield inside
+        within = inside or str(kind) == "POSSESSIVE_REPEAT"
+        for part in value if isinstance(value, tuple) else [value]:
+            for inner in part if isinstance(part, list) else [part]:
+                if hasattr(inner, "getwidth"):
+                    yield from repeats(inner, within)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_expression_repeats_a_repeat_possessively(name: str) -> None:
+    """Before Python 3.11.5 it matches something else (CPython gh-106052); Debian 12 has 3.11.2. Write `(?>(…)*)`."""
+    module = import_module(name)
+    for label, value in vars(module).items():
+        if isinstance(value, re.Pattern):
+            parser: Any = import_module("re._parser")
+            assert not any(repeats(parser.parse(value.pattern, value.flags & ~re.UNICODE))), f"{name}.{label}"

@@ -14,14 +14,16 @@ from tests.ordinary import closed_folder, ordinary_user
 
 @pytest.mark.parametrize("below", ["", "new", "new/er"])
 def test_a_folder_that_an_ordinary_user_may_not_write(below: str) -> None:
-    with closed_folder(0o555) as folder:
+    with closed_folder(0o755) as folder:
+        (folder / "of others").touch()  # an empty one of the user's own would be made writable
+        folder.chmod(0o555)
         path = folder / below
         says = (
             rf"^data folder {re.escape(str(path))}: cannot be written \(Permission denied\); make it writable for this"
         )
         with ordinary_user(), pytest.raises(UserError, match=says), datadir.hold(path):
             pass
-        assert not any(folder.iterdir())
+        assert [path.name for path in folder.iterdir()] == ["of others"]
 
 
 def test_a_folder_that_another_user_left(tmp_path: Path) -> None:

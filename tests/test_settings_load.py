@@ -279,8 +279,9 @@ def test_any_variable_is_settings_or_a_settings_error(table: str, key: str, valu
 
 def test_a_folder_that_may_not_be_searched_holds_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where `sudo -u somebody tailrace …` is called in /root."""
-    with closed_folder(0) as folder:
+    with closed_folder(0o755) as folder:
         monkeypatch.chdir(folder)
+        folder.chmod(0)
         with ordinary_user():
             assert load(None, {}).server.port == 4700
         monkeypatch.chdir(tmp_path)

@@ -30,7 +30,7 @@ _USAGE_LIMIT_BYTES: Final = 16384
 _NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _NOT_USAGE: Final = re.compile(
     rb'"choices"\s*:\s*\[\s*[^\s\]]'  # a choice
-    rb"|\A(?:(?!data:)[^\r\n]*+[\r\n]++)*+data:[ \t]*+[^{\r\n]"  # or no object
+    rb"|\A(?>(?:(?!data:)[^\r\n]*[\r\n]+)*)data:[ \t]*+[^{\r\n]"  # or no object; atomic: see `typed_scan.py`
 )
 
 

@@ -21,13 +21,15 @@ from tailrace.wire.typed import DONE, UNNAMED, Kinds, kind_of
 _HEAD_BYTES: Final = 512
 """A kind stands in an event's first bytes; what has none there is decided at its end."""
 
+# Atomic groups, no possessive repeats of groups: those go wrong where a repeat is inside (CPython gh-106052, mended in
+# 3.11.5, and Debian 12 has 3.11.2).
 _KIND: Final = re.compile(
-    rb"(?:(?!event:|data:)[^\r\n]*+[\r\n]++|event: ?(?:message)?[\r\n]++)*+"  # other fields, and the name of no name
+    rb"(?>(?:(?!event:|data:)[^\r\n]*[\r\n]+|event: ?(?:message)?[\r\n]+)*)"  # other fields, and the name of no name
     rb"(?:event: ?([^\r\n]*+)[\r\n]"
     rb'|data:[ \t]*+(?:\{\s*+"type"\s*+:\s*+"([^"\\]*+)"|(\[DONE\])))'
 )
 _PLAIN: Final = re.compile(rb"event: ([^\r\n]*+)\ndata:[^\r\n]*+\n\n")
-_BETWEEN: Final = re.compile(rb"(?:[\r\n]|:[^\r\n]*+[\r\n])*+")  # blank lines and whole comments
+_BETWEEN: Final = re.compile(rb"(?>(?:[\r\n]|:[^\r\n]*[\r\n])*)")  # blank lines and whole comments
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _BLANK_LINE: Final = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
 _BLANK_LINE_BYTES: Final = 4
