@@ -185,6 +185,18 @@ def test_a_response_that_had_items_when_its_stream_began() -> None:
     assert folded.answer is not None
     assert folded.answer["output"][0]["id"] == "rs_1"
 
+    again = {"type": "response.in_progress", "response": BEGUN | {"output": [REASONING]}}
+    assert fold(*EVENTS, again).answer == BEGUN | {"output": [REASONING, MESSAGE, CALL]}
+
+
+def test_what_is_done_twice() -> None:
+    item = {"type": "response.output_item.done", "output_index": 0, "item": MESSAGE}
+    assert fold(item, item).lossless
+    assert not fold(item, item | {"item": CALL}).lossless
+    text = {"type": "response.output_text.done", **AT, "text": "x"}
+    assert fold(text, text).lossless
+    assert not fold(text, text | {"text": "y"}).lossless
+
 
 def test_errors() -> None:
     plain = {"type": "error", "code": "rate_limited", "message": "x", "param": None}

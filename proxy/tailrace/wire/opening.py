@@ -37,8 +37,7 @@ def read_messages(messages: Json) -> tuple[int, str]:
 
 def no_object(field: str, values: list[Json], value: Json) -> Refused:
     """The refusal of the first of `values`, a list in `field`, that is no object: `value`."""
-    place = next(index for index, other in enumerate(values) if other is value)
-    return Refused(Code.INVALID_REQUEST, f"`{field}[{place}]` must be an object.", status=400)
+    return Refused(Code.INVALID_REQUEST, f"`{field}[{values.index(value)}]` must be an object.", status=400)
 
 
 def short_text(content: Json) -> str:

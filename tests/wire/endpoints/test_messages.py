@@ -82,7 +82,7 @@ def test_results_count_by_what_they_hold() -> None:
         return turns({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": content}]})
 
     image = {"type": "image", "source": {"type": "base64", "data": "x"}}
-    assert result("42") == result([{"type": "text", "text": "42"}])
+    assert result("42") == result([{"type": "text", "text": "42"}]) == [Turn("tool", "42")]
     assert len({result(one)[0].text for one in ("42", "43", [image], None, [image, image])}) == 5
 
 
