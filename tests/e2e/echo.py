@@ -87,6 +87,8 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> tuple[
         left = int(headers.get("content-length", 0))
         while left:
             piece = await reader.read(min(left, 65536))
+            if not piece:
+                raise ConnectionError("the client left before its body was whole")
             digest.update(piece)
             size += len(piece)
             left -= len(piece)
