@@ -38,7 +38,7 @@ class Twins:
 
     def __init__(self) -> None:
         self._used = 0
-        self._vacant: set[bytes] = set()
+        self._instead: dict[bytes, int] = {}  # the row written in place of a first one that went nowhere; 0: none yet
         self._make(1 << 10)
 
     def first(self, hash_: bytes, seq: int) -> int | None:
@@ -55,15 +55,15 @@ class Twins:
         return None
 
     def vacate(self, hash_: bytes) -> None:
-        """The first row with this hash went nowhere: the next one is no duplicate of anything written."""
-        self._vacant.add(hash_)
+        """The row with this hash that was to be written went nowhere: the next one is no duplicate of anything."""
+        self._instead[hash_] = 0
 
-    def fill(self, hash_: bytes) -> bool:
-        """Whether a row with this hash, not the first, has nothing written before it; it has, from now on."""
-        if hash_ not in self._vacant:
-            return False
-        self._vacant.discard(hash_)
-        return True
+    def written(self, hash_: bytes, seq: int, twin: int) -> int:
+        """The row with this hash that was written, `twin` being the first; where none was, `seq` is to be, and it."""
+        instead = self._instead.get(hash_, twin)
+        if not instead:
+            instead = self._instead[hash_] = seq
+        return instead
 
     def _make(self, slots: int) -> None:
         self._mask = slots - 1

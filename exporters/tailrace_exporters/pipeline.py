@@ -112,13 +112,14 @@ class Pipeline:
         twin = self._twins.first(hash_, seq)
         if twin is not None and self._follows:
             self._forest.follow(seq, twin)
-        first = twin is None or self._twins.fill(hash_)
+        written = seq if twin is None else self._twins.written(hash_, seq, twin)
+        first = written == seq
         if self._recipe.dedupe.exact and not first:
             self._drop(Dropped(Stage.DEDUPE, DUPLICATE, row.learned))
             return None
         dedupe.went += 1
         split.came += 1
-        name = self._forest.split(seq, None if first else twin)
+        name = self._forest.split(seq, written)
         if name is None:
             if first:
                 self._twins.vacate(hash_)

@@ -110,10 +110,10 @@ class Forest:
             if self._label[self._find(twin)] == self._label[self._find(seq)] == label:
                 self._join(seq, twin)  # one group from here on; chains already in conflict stay apart
 
-    def split(self, seq: int, twin: int | None = None) -> str | None:
-        """The split of a row whose head is `seq`; None where its chain, or the row that it repeats, is in another."""
+    def split(self, seq: int, written: int) -> str | None:
+        """The split of a row whose head is `seq`; None where its chain, or the equal row `written`, is in another."""
         label = self._label[self._home[seq]]
-        others = (self._find(seq),) if twin is None else (self._find(seq), self._home[twin])
+        others = self._find(seq), self._home[written]
         return self._names[label] if all(self._label[other] == label for other in others) else None
 
     def group(self, seq: int) -> bytes:

@@ -68,11 +68,13 @@ def test_the_first_of_equal_rows_wins_unless_it_went_nowhere() -> None:
     twins = Twins()
     assert twins.first(b"a" * 32, 1) is None
     assert twins.first(b"a" * 32, 2) == 1
-    assert not twins.fill(b"a" * 32)
+    assert twins.written(b"a" * 32, 2, 1) == 1
     twins.vacate(b"a" * 32)
     assert twins.first(b"a" * 32, 3) == 1
-    assert twins.fill(b"a" * 32)
-    assert not twins.fill(b"a" * 32)
+    assert twins.written(b"a" * 32, 3, 1) == 3
+    assert twins.written(b"a" * 32, 4, 1) == 3
+    twins.vacate(b"a" * 32)
+    assert twins.written(b"a" * 32, 5, 1) == 5
 
 
 def test_a_row_that_json_cannot_carry_is_dropped_with_its_reason() -> None:
