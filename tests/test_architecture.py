@@ -119,6 +119,23 @@ def test_a_library_has_one_door(library: str) -> None:
             assert name.startswith(tuple(ONLY[library])), f"{name} imports {library}"
 
 
+HEAVY: Final = {"sqlalchemy", "sqlmodel", "litestar", "httpx", "prometheus_client", "genai_prices"}
+
+
+def test_the_supervisor_holds_no_library_that_only_its_children_need() -> None:
+    """It lives as long as they do: what it imports is paid for in memory all the time, and at each start."""
+    reached, path = set(), ["tailrace.commands.serve"]
+    while path:
+        name = path.pop()
+        if name in reached or name.startswith(("tailrace.relay", "tailrace.writer")):
+            continue
+        reached.add(name)
+        found = imports(name)
+        assert not {each.split(".")[0] for each in found} & HEAVY, name
+        path += [each for each in found if each in MODULES]
+    assert "tailrace.children" in reached
+
+
 def test_no_two_modules_import_each_other() -> None:
     """No cycle of any length, found by depth-first search."""
     edges = {name: {found for found in imports(name) if found in MODULES} - {name} for name in MODULES}

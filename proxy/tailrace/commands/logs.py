@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperGroup
 
 from tailrace.commands import logs_chain, logs_list, logs_show
-from tailrace.commands.options import AsJson, Config, DataDir, Query, query_of
+from tailrace.commands.options import AsJson, Config, DataDir
+from tailrace.commands.query import Query, query_of
 from tailrace.commands.reading import data_folder, reading
 from tailrace.commands.speech import dumped
 from tailrace.commands.terminal import console, echo_json, many_lines

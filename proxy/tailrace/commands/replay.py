@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tailrace import settings_load
-from tailrace.commands.options import Config, DataDir, Query, query_of
+from tailrace.commands.options import Config, DataDir
+from tailrace.commands.query import Query, query_of
 from tailrace.commands.reading import reading
 from tailrace.commands.replay_plan import Item, Skipped, items, tokens
 from tailrace.commands.terminal import echo_json
