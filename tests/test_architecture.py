@@ -26,10 +26,11 @@ FUNCTION_LINES: Final = 50
 LAYERS: Final = [
     {"records", "ids", "errors", "clock", "__init__"},
     {"settings", "settings_checks", "settings_schema", "settings_secrets", "settings_source", "settings_load",
-     "settings_doc", "settings_examples", "collector", "logging", "metrics", "spawn", "datadir", "listen"},
+     "settings_doc", "settings_examples", "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal"},
     {"wire", "chains"},
     {"simulate"},
     {"journal", "upstream", "store"},
+    {"classify"},
     {"relay", "writer"},
     {"stamps"},
     {"children"},

@@ -15,7 +15,6 @@ from typing import Annotated, Final
 
 import orjson
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -25,15 +24,15 @@ from tailrace.commands.query import Query, query_of
 from tailrace.commands.reading import reading
 from tailrace.commands.replay_plan import Item, Skipped, items, tokens
 from tailrace.commands.terminal import echo_json
-from tailrace.errors import CallError, Refused, UserError, WorkFailed
+from tailrace.errors import Refused, UserError, WorkFailed
+from tailrace.internal import read_internal_key
 from tailrace.listen import authority
 from tailrace.records import Origin
-from tailrace.relay.callers import CALLERS_FILE, internal_key
 from tailrace.relay.routing import plan
-from tailrace.settings import Provider, Settings, Timeouts
+from tailrace.settings import Settings
 from tailrace.store.query import Expr
 from tailrace.store.read import Selection, narrowed
-from tailrace.upstream.client import Outgoing, Upstream, open_upstream
+from tailrace.upstream.relay_client import RelayClient
 from tailrace.writer.prices import Prices
 
 _MOST: Final = 100_000
@@ -81,9 +80,12 @@ def replay(
         _report(outcome, as_json=as_json)
         return
     _ask(len(wanted), yes=yes)
-    proxy = _proxy(url or f"http://{authority(settings.server.host, settings.server.port)}", concurrency)
-    key = _internal_key(folder)
-    asyncio.run(_run(proxy, key, wanted, costs, outcome, budget=budget, concurrency=concurrency, quiet=as_json))
+    relay = RelayClient(
+        url or f"http://{authority(settings.server.host, settings.server.port)}",
+        read_internal_key(folder),
+        concurrency=concurrency,
+    )
+    asyncio.run(_run(relay, wanted, costs, outcome, budget=budget, concurrency=concurrency, quiet=as_json))
     _report(outcome, as_json=as_json)
     if outcome.failed:
         raise WorkFailed(f"{outcome.failed} were not answered ({outcome.first_failure}); run the same command again")
@@ -139,27 +141,10 @@ def _ask(count: int, *, yes: bool) -> None:
         raise typer.Exit(1)
 
 
-def _internal_key(folder: Path) -> str:
-    path = folder / CALLERS_FILE
-    try:
-        return internal_key(path.read_bytes())
-    except OSError as exc:
-        raise UserError(f"{path}: cannot be read ({exc.strerror}); it is made by `tailrace serve`") from exc
-
-
-def _proxy(url: str, concurrency: int) -> Provider:
-    """The running proxy, called as a provider is."""
-    try:
-        return Provider(base_url=f"{url.rstrip('/')}/v1", max_connections=concurrency)
-    except ValidationError as exc:
-        raise UserError(f"--url {url!r}: expected where the proxy listens, such as http://127.0.0.1:4700") from exc
-
-
 async def _run(
-    proxy: Provider, key: str, wanted: Sequence[Item], costs: list[float] | None, outcome: Outcome, *,
+    relay: RelayClient, wanted: Sequence[Item], costs: list[float] | None, outcome: Outcome, *,
     budget: float | None, concurrency: int, quiet: bool,
 ) -> None:  # fmt: skip
-    upstream = open_upstream("proxy", proxy)
     waiting = iter(zip(wanted, costs if costs is not None else [0.0] * len(wanted), strict=True))
     bar = _Bar(len(wanted), quiet=quiet)
 
@@ -169,43 +154,19 @@ async def _run(
                 outcome.left += 1
                 continue
             outcome.cost_usd += cost
-            failure = await _send(upstream, key, item)
+            asked = await relay.post(item.path, item.body, origin=Origin.REPLAY, source=str(item.source))
+            failure = None if asked.status is not None and asked.status < 400 else asked.failure
             outcome.answered += failure is None
             if failure is not None:
                 outcome.failed += 1
                 outcome.first_failure = outcome.first_failure or failure
             bar.step()
 
-    try:
+    async with relay:
         with bar:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(concurrency):
                     tasks.create_task(ask_in_turn())
-    finally:
-        await upstream.aclose()
-
-
-async def _send(upstream: Upstream, key: str, item: Item) -> str | None:
-    """Asks once; None where it was answered to the end, else why not."""
-    headers = (
-        (b"content-type", b"application/json"),
-        (b"x-tailrace-internal", key.encode()),
-        (b"x-tailrace-origin", Origin.REPLAY.encode()),
-        (b"x-tailrace-source", str(item.source).encode()),
-    )
-    try:
-        answer = await upstream.call(Outgoing("POST", item.path, b"", headers, item.body), Timeouts())
-        body = b""
-        try:
-            async for chunk in answer:
-                body = body[-500:] + chunk
-        finally:
-            answer.close()
-    except CallError as error:
-        return error.message
-    if answer.status >= 400:
-        return f"status {answer.status}: {body[:200].decode('utf-8', 'replace')}"
-    return None
 
 
 class _Bar:

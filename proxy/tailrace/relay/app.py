@@ -22,13 +22,14 @@ from litestar import Litestar
 from tailrace import collector, spawn
 from tailrace.clock import Clock
 from tailrace.errors import SettingsError
+from tailrace.internal import CALLERS_FILE
 from tailrace.journal.journal import Journal
 from tailrace.logging import configure
 from tailrace.relay.api.catalog import catalog_route
 from tailrace.relay.api.completions import completion_routes, other_routes
 from tailrace.relay.api.feedback import feedback_route
 from tailrace.relay.api.ops import ops_routes
-from tailrace.relay.callers import CALLERS_FILE, Callers
+from tailrace.relay.callers import Callers
 from tailrace.relay.connections import open_live
 from tailrace.relay.joined import JoinedProtocol
 from tailrace.relay.live import Relay

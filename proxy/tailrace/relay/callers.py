@@ -12,14 +12,12 @@ from typing import Final
 from uuid import UUID
 
 from tailrace.errors import Code, Refused
+from tailrace.internal import KEY_HEADER, ORIGIN_HEADER, SOURCE_HEADER, internal_key
 from tailrace.records import Origin
 from tailrace.relay.outbound import Header, caller_credential
 
-CALLERS_FILE: Final = "callers.key"
-"""Holds the secret of a data folder."""
 _KNOWN: Final = 4096
 _HASH_BYTES: Final = 6
-_INTERNAL: Final = b"x-tailrace-internal"
 
 
 class Callers:
@@ -54,18 +52,13 @@ class Callers:
             Refused: 403, it names an internal key that is not this folder's; 400, an origin or a source that is none.
         """
         told = {name: value for name, value in headers if name.startswith(b"x-tailrace-")}
-        if _INTERNAL not in told:
+        if KEY_HEADER not in told:
             return Origin.APP, None
-        if not hmac.compare_digest(told[_INTERNAL], self._internal):
+        if not hmac.compare_digest(told[KEY_HEADER], self._internal):
             raise Refused(Code.FORBIDDEN, "The internal key is not that of this data folder.", status=403)
         try:
-            source = told.get(b"x-tailrace-source")
-            return Origin(told[b"x-tailrace-origin"].decode()), None if source is None else str(UUID(source.decode()))
+            source = told.get(SOURCE_HEADER)
+            return Origin(told[ORIGIN_HEADER].decode()), None if source is None else str(UUID(source.decode()))
         except (KeyError, ValueError) as exc:
             message = "An internal call needs x-tailrace-origin, and x-tailrace-source is a completion's id."
             raise Refused(Code.INVALID_REQUEST, message, status=400) from exc
-
-
-def internal_key(secret: bytes) -> str:
-    """The key of Tailrace's own callers, from the data folder's secret."""
-    return blake2b(b"internal", key=secret, digest_size=32).hexdigest()
