@@ -51,14 +51,14 @@ async def _copy(relay: Relay, live: Live, asked: Accepted, plan: Plan, route: Ro
         fixed=Plan((route,), plan.retry, plan.cooldown),
     )
     try:
-        await carry_out(relay, live, copied, _never, Reply(_nowhere, str(arrival.id).encode()))
+        await carry_out(relay, live, copied, never_leaves, Reply(_nowhere, str(arrival.id).encode()))
     except Exception:
         log.exception("a shadow copy failed", id=str(arrival.id))
     finally:
         relay.copies -= 1
 
 
-async def _never() -> dict[str, Any]:
+async def never_leaves() -> dict[str, Any]:
     """A client that does not leave."""
     await asyncio.Event().wait()
     raise AssertionError("nobody sets it")

@@ -45,13 +45,23 @@ class RelayClient:
     ) -> None:
         await self._upstream.aclose()
 
-    async def complete(self, request: Json, *, origin: Origin, source: str | None = None) -> Completed:
-        """One chat completion, not streamed. Failures of any kind are in the result; never raises CallError."""
-        return await self.post("/chat/completions", orjson.dumps(request), origin=origin, source=source)
+    async def complete(
+        self, request: Json, *, origin: Origin, source: str | None = None, private: bool = False
+    ) -> Completed:
+        """One chat completion, not streamed. Failures of any kind are in the result; never raises CallError.
 
-    async def post(self, path: str, body: bytes, *, origin: Origin, source: str | None = None) -> Completed:
+        `private`: neither body is logged.
+        """
+        body = orjson.dumps(request)
+        return await self.post("/chat/completions", body, origin=origin, source=source, private=private)
+
+    async def post(
+        self, path: str, body: bytes, *, origin: Origin, source: str | None = None, private: bool = False
+    ) -> Completed:
         """As `complete`, of any path behind `/v1` and a body as it goes over the wire, a stream's wish included."""
         headers = internal_headers(self._key, origin, source)
+        if private:
+            headers = (*headers, (b"x-tailrace-log", b"metadata"))
         try:
             answer = await self._upstream.call(Outgoing("POST", path, b"", headers, body), self._timeouts)
             said = bytearray()
