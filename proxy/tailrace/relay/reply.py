@@ -16,16 +16,17 @@ _STREAM_TYPE: Final = b"text/event-stream"
 class Reply:
     """One HTTP answer. `id` is the completion's, for `x-tailrace-id`; `started` is true once the head is out.
 
-    `shape` is how this client's dialect tells of errors.
+    `shape` is how this client's dialect tells of errors; `ours` are headers of Tailrace's that any answer carries.
     """
 
     __slots__ = ("_headers", "_send", "_status", "_tail", "cache", "id", "is_stream",
-                 "recording", "shape", "started")  # fmt: skip
+                 "ours", "recording", "shape", "started")  # fmt: skip
 
     def __init__(self, send: Send, completion_id: bytes, shape: ErrorShape = OPENAI) -> None:
         self._send = send
         self.shape = shape
         self.id = completion_id
+        self.ours: tuple[Header, ...] = ()
         self._status = 0
         self._headers: list[Header] = []
         self.cache: ResponseCache | None = None  # where the answer may be kept
@@ -47,7 +48,7 @@ class Reply:
     async def head(self, status: int, headers: list[Header], *, is_stream: bool) -> None:
         """The head is known. A stream's goes out at once, another waits for its first bytes."""
         self._status = status
-        self._headers = headers
+        self._headers = [*headers, *self.ours] if self.ours else headers
         self.is_stream = is_stream
         if self.cache is not None:
             self.recording = self.cache.record(status, headers, is_stream=is_stream)
@@ -81,7 +82,7 @@ class Reply:
         if not self.started:
             answer = error_answer(error, self.shape)
             self._status = answer.status
-            self._headers = [*answer.headers, (b"x-tailrace-id", self.id), (b"x-request-id", self.id)]
+            self._headers = [*answer.headers, (b"x-tailrace-id", self.id), (b"x-request-id", self.id), *self.ours]
             await self.finish(answer.body)
         elif self.is_stream and self._tail.endswith(_EVENT_ENDS):
             await self.finish(self.shape.event(error))
