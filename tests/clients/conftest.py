@@ -1,9 +1,11 @@
 """One proxy before one simulated provider, in processes of their own, for the official clients."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
+from tests.clients.places import Place
 from tests.running import Proxy, proxy, simulator
 
 CONFIG = """
@@ -38,3 +40,14 @@ def running(tmp_path_factory: pytest.TempPathFactory, provider: str) -> Iterator
         patch.setenv("UP_KEY", "provider-key")
         with proxy(tmp_path_factory.mktemp("proxy"), CONFIG.format(url=provider)) as started:
             yield started
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, provider: str) -> Place:
+    """Where a test of `tests/clients/places.py` calls."""
+    kind, family = request.param
+    session = uuid4().hex
+    if kind == "direct":
+        return Place(provider, family, None, session)
+    started: Proxy = request.getfixturevalue("running")
+    return Place(started.url, family, started, session)

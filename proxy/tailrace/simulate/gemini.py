@@ -24,6 +24,7 @@ MANNER: Final = Manner(
 )
 TERMINAL: Final = b""
 PATH: Final = re.compile(r"/models/(?P<model>[^:]+):(?P<how>generateContent|streamGenerateContent)$")
+_CAPITAL: Final = re.compile(r"[A-Z]")
 _SIGNATURE: Final = "c2ltdWxhdGVk"
 _REASONS: Final = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
 _WORDS: Final = {
@@ -45,10 +46,10 @@ def read(body: Json, path: str) -> Asked:
     contents = body.get("contents") if isinstance(body, dict) else None
     if found is None or not isinstance(contents, list) or not contents:
         raise BadRequest("GenerateContentRequest.contents: contents is not specified", "contents")
-    config = body.get("generationConfig")
+    config = _of(body, "generationConfig")
     config = config if isinstance(config, dict) else {}
-    system = _text(body.get("systemInstruction"))
-    most = config.get("maxOutputTokens")
+    system = _text(_of(body, "systemInstruction"))
+    most = _of(config, "maxOutputTokens")
     return Asked(
         model=unquote(found["model"]),
         messages=(*((Said("system", system),) if system else ()), *(said for one in contents for said in _said(one))),
@@ -57,7 +58,7 @@ def read(body: Json, path: str) -> Asked:
         stream_usage=True,
         tools=_tools(body.get("tools")),
         max_tokens=most if isinstance(most, int) and most > 0 else None,
-        schema=config.get("responseJsonSchema") or config.get("responseSchema"),
+        schema=_of(config, "responseJsonSchema") or _of(config, "responseSchema"),
         body=body,
     )
 
@@ -96,13 +97,17 @@ def failure(
     return {"error": {"code": status, "message": message, "status": word}}
 
 
+def _of(shape: dict[str, Json], name: str) -> Json:
+    """A member by either of the names it has in protobuf's JSON: `maxOutputTokens` or `max_output_tokens`."""
+    return shape.get(name, shape.get(_CAPITAL.sub(r"_\g<0>", name).lower()))
+
+
 def _said(content: Json) -> Iterator[Said]:
     if not isinstance(content, dict):
         raise BadRequest("GenerateContentRequest.contents: must be objects", "contents")
     parts = content.get("parts")
-    results = [
-        part["functionResponse"] for part in parts or () if isinstance(part, dict) and "functionResponse" in part
-    ]
+    answered = [_of(part, "functionResponse") for part in parts or () if isinstance(part, dict)]
+    results = [one for one in answered if isinstance(one, dict)]
     for result in results:
         yield Said("tool", orjson.dumps(result.get("response")).decode())
     text = _text(content)
@@ -120,9 +125,9 @@ def _text(content: Json) -> str:
 def _tools(tools: Json) -> tuple[Tool, ...]:
     if not isinstance(tools, list):
         return ()
-    declared = [one for tool in tools if isinstance(tool, dict) for one in tool.get("functionDeclarations") or ()]
+    declared = [one for tool in tools if isinstance(tool, dict) for one in _of(tool, "functionDeclarations") or ()]
     return tuple(
-        Tool(one["name"], one.get("parametersJsonSchema") or one.get("parameters"))
+        Tool(one["name"], _of(one, "parametersJsonSchema") or one.get("parameters"))
         for one in declared
         if isinstance(one, dict) and isinstance(one.get("name"), str)
     )
