@@ -142,3 +142,30 @@ async def test_flaky_fails_as_often_as_it_says(server: Server) -> None:
         statuses = [(await client.ask(chat("sim/flaky-30"))).status for _ in range(100)]
     assert sum(status != 200 for status in statuses) == 30
     assert set(statuses) == {200, 500, 502, 503, 529}
+
+
+async def statuses(server: Server, model: str, calls: int) -> list[int]:
+    async with RawClient(server.port) as client:
+        return [(await client.ask(chat(model))).status for _ in range(calls)]
+
+
+async def test_a_fault_lasts_as_often_as_it_says(server: Server) -> None:
+    assert await statuses(server, "sim/503-times-3", 5) == [503, 503, 503, 200, 200]
+    assert await statuses(server, "sim/429-absurd-then-ok", 2) == [429, 200]
+    await control(server, "ledger", "DELETE")
+    assert await statuses(server, "sim/503-times-1", 2) == [503, 200]
+
+
+async def test_one_in_n_is_well(server: Server) -> None:
+    assert [status == 200 for status in await statuses(server, "sim/one-in-3", 6)] == [False, False, True] * 2
+
+
+async def test_a_callers_key_is_known_by_any_of_its_headers(server: Server) -> None:
+    body = chat("sim/500-then-ok")
+    seen = []
+    for name in ("authorization", "x-api-key", "x-goog-api-key", "api-key"):
+        for _ in range(2):
+            async with RawClient(server.port) as client:
+                client.writer.write(head(body, f"{name}: {name}-1") + body)
+                seen.append((await client.read(Seen())).status)
+    assert seen == [500, 200] * 4

@@ -77,6 +77,8 @@ class Arriving:
 
     def feed(self, piece: bytes) -> None:
         """The next piece."""
+        if not piece:
+            return  # to the parser of parts it would be the end
         self._size += len(piece)
         if self._held is not None:
             self._held.append(piece)
@@ -122,7 +124,7 @@ class _Parts:
 
     def feed(self, piece: bytes) -> None:
         """The next piece; nothing more is made of the body once it has a fault."""
-        if self.fault is not None or self._parser.closed:
+        if self.fault is not None:
             return
         try:
             for event in self._parser.parse(piece):
@@ -132,8 +134,12 @@ class _Parts:
 
     def close(self) -> None:
         """The body has ended."""
-        if self.fault is None and not self._parser.closed:
-            self.fault = "the last boundary is missing"
+        if self.fault is not None:
+            return
+        try:
+            self._parser.close()
+        except multipart.MultipartError as error:
+            self.fault = str(error)
 
     def _take(self, event: "multipart.MultipartSegment | bytearray | bytes | None") -> None:
         if isinstance(event, multipart.MultipartSegment):
