@@ -68,6 +68,12 @@ async def test_a_kept_response_is_given_listed_and_deleted(server: Server) -> No
     assert (await call(server, path, method="DELETE"))[0] == 404
 
 
+async def test_emptying_the_ledger_forgets_what_was_kept(server: Server) -> None:
+    made = await respond(server, input="Hi")
+    await call(server, "/_sim/ledger", method="DELETE")
+    assert (await call(server, f"/v1/responses/{made['id']}", method="GET"))[0] == 404
+
+
 async def test_a_streamed_response_is_kept_when_it_has_ended(server: Server) -> None:
     async with RawClient(server.port) as client:
         seen = await client.ask(orjson.dumps({"model": "sim/echo", "input": "x", "stream": True}), path="/v1/responses")

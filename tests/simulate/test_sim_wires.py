@@ -155,6 +155,13 @@ def test_a_vector_is_the_same_in_both_codings(dimensions: int, text: str) -> Non
         assert struct.unpack(f"<{dimensions}f", base64.b64decode(packed)) == pytest.approx(numbers, abs=1e-6)
 
 
+def test_a_vector_is_its_texts_own() -> None:
+    asked = embeddings.read({"model": "m", "input": ["a", "b", "a", [1], [2]]}, "")
+    a, b, again, *tokens = (one["embedding"] for one in embeddings.document(asked, Answer(""), STAMP)["data"])
+    assert a == again
+    assert len({tuple(vector) for vector in (a, b, *tokens)}) == 4
+
+
 @pytest.mark.parametrize(
     ("wire", "body", "param"),
     [
