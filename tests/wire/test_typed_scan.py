@@ -15,6 +15,7 @@ DELTA = typed({"type": "response.output_text.delta", "delta": "hi"})
 COMPLETED = typed({"type": "response.completed", "response": {}})
 FAILED = typed({"type": "response.failed", "response": {"error": {"code": "x"}}})
 STOP = typed({"type": "message_stop"})
+MARK = b"\xef\xbb\xbf"
 PING = typed({"type": "ping"})
 
 
@@ -157,6 +158,7 @@ def test_pings_are_no_progress() -> None:
         (data({"type": "error", "message": "x"}), True),
         (data({"error": {"message": "x"}}), True),
         (b'event: error\ndata: {"type":"error"', True),
+        (DELTA + b'event: x\ndata: {"error":{"message":"x"}}\n\n', True),
         (FAILED, True),
         (typed({"type": "response.created", "response": {"error": None}, "error": None}), False),
         (typed({"type": "response.output_text.delta", "delta": '"error"'}), False),
@@ -167,6 +169,24 @@ def test_an_error_is_noted(stream: bytes, failed: bool) -> None:
     for size in (1, 10_000):
         _, scan = run([stream[at : at + size] for at in range(0, len(stream), size)])
         assert scan.failed is failed
+
+
+@pytest.mark.parametrize(
+    ("chunks", "released"),
+    [
+        ([DELTA, b": comm", b'event: x\ndata: {"type":"response.completed"}\n\n'], DELTA + b": commevent: x\n"),
+        ([DELTA, b"event: x\ndata: {\r\rdata: [DONE]\n\n"], DELTA + b"event: x\ndata: {\r\r"),  # lone CRs end lines
+        ([DELTA, MARK + b"data: [DONE]\n\n"], DELTA + MARK + b"data: [DONE]\n\n"),  # no mark inside a stream
+        ([MARK[:2], MARK[2:] + COMPLETED], MARK),
+        ([DELTA, b'data: {"x\nevent: response.completed\n'], DELTA + b'data: {"x\nevent: response.completed\n'),
+        ([COMPLETED, DELTA, b": ping\n\n"], b""),
+    ],
+)
+def test_an_end_where_one_would_not_look_for_it(chunks: list[bytes], released: bytes) -> None:
+    for one in (chunks, [b"".join(chunks)]):
+        passed, scan = run(one)
+        assert (passed, passed + scan.held) == (released, b"".join(chunks))
+        assert scan.terminal is bool(scan.held)
 
 
 def test_the_usual_chunk_flows_at_once() -> None:

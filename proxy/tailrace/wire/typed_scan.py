@@ -32,7 +32,7 @@ _PLAIN: Final = re.compile(rb"event: ([^\r\n]*+)\ndata:[^\r\n]*+\n\n")
 _BETWEEN: Final = re.compile(rb"(?>(?:[\r\n]|:[^\r\n]*[\r\n])*)")  # blank lines and whole comments
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _BLANK_LINE: Final = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
-_BLANK_LINE_BYTES: Final = 4
+_LINE_END_BYTES: Final = 2
 
 
 class TypedScan:
@@ -69,11 +69,11 @@ class TypedScan:
         self._begun = False  # the terminal event
         self._held: list[bytes] = []
         self._commenting = False  # inside a comment between events
-        self._size = 0  # of the event so far; 0 between events
+        self._size = 0  # of the event so far; 0 between events, and never again once the terminal event has begun
         self._parts: list[bytes] = []  # of the event so far; empty above the limit
         self._kind: bytes | None = None  # of the event so far; while None, it is withheld
         self._head = b""
-        self._tail = b""  # the event's last bytes, as many as may be part of its blank line
+        self._tail = b""  # the event's last bytes, as many as may be the line end before its blank line
 
     @property
     def held(self) -> bytes:
@@ -91,7 +91,6 @@ class TypedScan:
             and chunk.startswith(b"data:", (line := chunk.find(b"\n")) + 1)
             and b"\r" not in chunk
             and self._start is None
-            and not self._begun
             and not self._commenting
             and self._is_plain(chunk[7:line], chunk)
         ):
@@ -168,11 +167,11 @@ class TypedScan:
     def _blank_line(self, chunk: bytes, at: int) -> int | None:
         """Where the blank line ends that ends the event; remembers the event's last bytes where there is none."""
         tail = self._tail
-        if tail and (found := _BLANK_LINE.search(tail + chunk[at : at + _BLANK_LINE_BYTES - 1])):
+        if tail and (found := _BLANK_LINE.search(tail + chunk[at : at + _LINE_END_BYTES])):
             return at + found.end() - len(tail)
         if found := _BLANK_LINE.search(chunk, at):
             return found.end()
-        self._tail = (tail + chunk[max(at, len(chunk) - _BLANK_LINE_BYTES + 1) :])[1 - _BLANK_LINE_BYTES :]
+        self._tail = (tail + chunk[max(at, len(chunk) - _LINE_END_BYTES) :])[-_LINE_END_BYTES:]
         return None
 
     def _add(self, piece: bytes, out: list[bytes]) -> None:
