@@ -40,11 +40,16 @@ class Place:
 
     def logged(self, endpoint: str, status: str = "ok") -> dict[str, Any]:
         """The first row of the test at `endpoint`, once one has ended with `status`; empty where no proxy logs."""
+        rows = self.all_logged(endpoint, 1, status)
+        return rows[0] if rows else {}
+
+    def all_logged(self, endpoint: str, count: int, status: str = "ok") -> list[dict[str, Any]]:
+        """As `logged`: the rows in order of arrival, once there are `count`."""
         if self.proxy is None:
-            return {}
+            return []
         assert re.fullmatch(r"[a-z_.]+", endpoint + status)
         where = f"session = '{self.session}' AND endpoint = '{endpoint}' AND status = '{status}'"
-        return self.proxy.rows(1, where)[0]
+        return self.proxy.rows(count, where)
 
 
 def asks(family: str) -> Callable[[Any], Any]:

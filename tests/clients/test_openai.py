@@ -97,6 +97,8 @@ async def test_a_loop_of_tools(client: AsyncOpenAI, model: str) -> None:
 async def test_structured_output(client: AsyncOpenAI) -> None:
     answer = await client.chat.completions.parse(model="json", messages=[USER], response_format=Trip)
     assert answer.choices[0].message.parsed == Trip(to=TEXT, stops=[Stop(name=TEXT, minutes=1)])
+    with pytest.raises(openai.LengthFinishReasonError):
+        await client.chat.completions.parse(model="length", messages=[USER], response_format=Trip)
 
 
 @asks("chat")
@@ -172,7 +174,7 @@ async def test_responses_plain_and_streamed(client: AsyncOpenAI, place: Place) -
 
 
 @asks("responses")
-async def test_a_loop_of_tools_over_responses(client: AsyncOpenAI) -> None:
+async def test_a_loop_of_tools_over_responses(client: AsyncOpenAI, place: Place) -> None:
     async with client.responses.stream(model="tools", input="Rome", tools=[WEATHER]) as stream:
         answer = await stream.get_final_response()
     (call,) = answer.output
@@ -185,6 +187,8 @@ async def test_a_loop_of_tools_over_responses(client: AsyncOpenAI) -> None:
         input=[{"type": "function_call_output", "call_id": call.call_id, "output": "18 C"}],
     )
     assert told.output_text == "The tool answered: 18 C"
+    if rows := place.all_logged("responses", 2):
+        assert [(row["step"], row["link_kind"]) for row in rows] == [(1, None), (2, "exact")]
 
 
 @asks("responses")

@@ -1,4 +1,4 @@
-"""What is built on the official clients: langchain-openai, instructor; and google-genai, which speaks to no proxy."""
+"""What is built on the official clients: langchain-openai and instructor."""
 
 from typing import Any
 
@@ -98,25 +98,3 @@ def test_instructor_gives_values(place: Place, mode: str, model: str) -> None:
             model=model, messages=[{"role": "user", "content": TEXT}], response_model=City
         )
     assert (found.name, found.days) == (TEXT, 1)
-
-
-@asks("gemini")
-def test_google_genai(place: Place) -> None:
-    genai = pytest.importorskip("google.genai")
-    client = genai.Client(api_key="key", http_options=genai.types.HttpOptions(base_url=place.url))
-    plain = client.models.generate_content(model="echo", contents=TEXT)
-    assert (plain.text, plain.candidates[0].finish_reason.value) == (TEXT, "STOP")
-    pieces = list(client.models.generate_content_stream(model="reasoning", contents=TEXT))
-    assert "".join(piece.text or "" for piece in pieces) == TEXT
-    assert pieces[-1].usage_metadata.thoughts_token_count > 0
-    structured = client.models.generate_content(
-        model="json", contents=TEXT, config={"response_mime_type": "application/json", "response_schema": City}
-    )
-    assert structured.parsed == City(name=TEXT, days=1)
-    told = client.models.generate_content(model="tools", contents="Rome", config={"tools": [weather]})
-    assert told.text is not None
-    assert "18 C in Rome" in told.text
-    with pytest.raises(genai.errors.ClientError) as caught:
-        client.models.generate_content(model="429", contents=TEXT)
-    assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
-    client.close()
