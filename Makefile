@@ -50,8 +50,9 @@ test-faults: $(VENV)/.dev              ## 200 x kill -9 and the other slow fault
 	@.venv-clients/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-test-clients: .venv-clients/.done      ## the official clients, Node's included where it is there (minutes)
+test-clients: .venv-clients/.done      ## the official clients, Node's where it is there; 1 GiB each way (minutes)
 	@.venv-clients/bin/python -m pytest -m "clients or not heavy" tests/clients
+	@.venv-clients/bin/python -m pytest -m heavy tests/e2e/test_large_e2e.py
 
 check: $(VENV)/.dev                    ## ruff and mypy
 	@$(BIN)/ruff check proxy exporters tests deploy
