@@ -180,6 +180,7 @@ def test_an_error_is_noted(stream: bytes, failed: bool) -> None:
         ([MARK[:2], MARK[2:] + COMPLETED], MARK),
         ([DELTA, b'data: {"x\nevent: response.completed\n'], DELTA + b'data: {"x\nevent: response.completed\n'),
         ([COMPLETED, DELTA, b": ping\n\n"], b""),
+        ([DELTA, DELTA + COMPLETED], DELTA * 2),
     ],
 )
 def test_an_end_where_one_would_not_look_for_it(chunks: list[bytes], released: bytes) -> None:
