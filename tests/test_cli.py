@@ -116,7 +116,7 @@ def test_a_wrong_call_is_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
     assert run(monkeypatch, *words) == 2
-    assert "Error: " in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("tailrace: ")
 
 
 def test_another_distribution_mounts_its_command_by_entry_point(
@@ -194,3 +194,24 @@ def test_db_upgrade_stats_and_backup(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_simulate_lists_its_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "simulate", "--list") == 0
     assert "sim/echo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("lgos",), "no such command: 'lgos'; did you mean 'logs'?"),
+        (("zzz",), "no such command: 'zzz'; there are serve, check-config,"),
+        (("logs", "--jsn"), "no such option: --jsn; did you mean --json? see `tailrace logs list --help`"),
+        (("serve", "--port", "x"), "invalid value for '--port': "),
+        (("logs", "show"), "missing argument 'ID'; see `tailrace logs show --help`"),
+        (("db", "upgrad"), "no such command 'upgrad'. Did you mean 'upgrade'? see `tailrace db --help`"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line_with_the_remedy(
+    words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"tailrace: {told}")
+    assert said.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""argv → one call. Mounts the commands without importing them, and turns an error of ours into one line and a code.
+"""argv → one call. Mounts the commands without importing them, and turns an error into one line and a code.
 
 Exit codes: 0 done, 1 the work failed, 2 the call was wrong, 130 Ctrl-C. Other distributions mount commands by an entry
 point of group `tailrace.commands` that names a `typer.Typer`.
@@ -7,10 +7,12 @@ point of group `tailrace.commands` that names a `typer.Typer`.
 import importlib
 import io
 import sys
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Final
 
 import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption, UsageError  # typer exports none
 from typer.core import TyperCommand, TyperGroup
 
 from tailrace import __version__
@@ -58,6 +60,15 @@ class _Commands(TyperGroup):
             return _Lazy(cmd_name, entry.module, entry.attr, _HELP.get(cmd_name, f"From {entry.module}."))
         return None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As typer, which knows no lazy command to suggest."""
+        name, known = args[0], self.list_commands(ctx)
+        if not name.startswith("-") and name not in known:
+            close = get_close_matches(name, known, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise UserError(f"no such command: {name!r}; {remedy}")
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     cls=_Commands,
@@ -90,16 +101,41 @@ def _show_what_cannot_be_written() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _remedied(wrong: ClickException) -> str:
+    """What typer says of a wrong call, in one line with what to do."""
+    told = wrong.format_message()
+    if isinstance(wrong, NoSuchOption):
+        close = get_close_matches(wrong.option_name, wrong.possibilities or (), n=1, cutoff=0)
+        told = f"{wrong.message}; did you mean {close[0]}?" if close else wrong.message
+    told = " ".join(told.split()).rstrip(".")
+    if isinstance(wrong, UsageError) and wrong.ctx is not None:
+        told += f"{'' if told.endswith('?') else ';'} see `{wrong.ctx.command_path} --help`"
+    return told[:1].lower() + told[1:]
+
+
+def _complain(text: str) -> None:
+    from tailrace.commands.terminal import escaped  # noqa: PLC0415 (it is heavy, and only needed where all is lost)
+
+    for line in text.split("\n"):
+        typer.echo(f"tailrace: {escaped(line)}", err=True)
+
+
 def main() -> None:
     """The console script."""
     _show_what_cannot_be_written()
     try:
-        app(prog_name="tailrace")
+        code = app(prog_name="tailrace", standalone_mode=False)
     except TailraceError as exc:
-        from tailrace.commands.terminal import escaped  # noqa: PLC0415 (it is heavy, and only needed where all is lost)
-
-        for line in str(exc).split("\n"):
-            typer.echo(f"tailrace: {escaped(line)}", err=True)
+        _complain(str(exc))
         sys.exit(2 if isinstance(exc, UserError) else 1)
+    except NoArgsIsHelpError as asked:
+        asked.show()
+        sys.exit(asked.exit_code)
+    except ClickException as wrong:
+        _complain(_remedied(wrong))
+        sys.exit(wrong.exit_code)
+    except typer.Abort:
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
