@@ -25,7 +25,7 @@ from tailrace.errors import SettingsError
 from tailrace.internal import CALLERS_FILE
 from tailrace.journal.journal import Journal
 from tailrace.logging import configure
-from tailrace.relay.api.catalog import catalog_route
+from tailrace.relay.api.catalog import ModelRoutes
 from tailrace.relay.api.completions import completion_routes, other_routes
 from tailrace.relay.api.feedback import feedback_route
 from tailrace.relay.api.ops import ops_routes
@@ -52,13 +52,14 @@ log = structlog.get_logger("tailrace.relay")
 
 def build_app(relay: Relay) -> Litestar:
     """The HTTP application over one process's state."""
+    models = ModelRoutes(relay)
     return Litestar(
         route_handlers=[
             *completion_routes(relay),
-            catalog_route(relay),
+            models.list_route(),
             feedback_route(relay),
             *ops_routes(relay),
-            other_routes(relay),
+            other_routes(relay, models),
         ],
         openapi_config=None,
         logging_config=None,

@@ -5,7 +5,7 @@ fields that are other tools' business. Any other gets a translation, or the call
 be carried.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import quote
 
 from tailrace.errors import Code, Refused
@@ -19,6 +19,9 @@ from tailrace.wire.endpoint import EndpointWire
 from tailrace.wire.request import Request
 from tailrace.wire.splice import ask_for_usage, remove_fields, replace_model
 from tailrace.wire.told import PRIVATE_FIELDS
+
+_MOST_MODELS: Final = {"anthropic": b"limit=1000", "gemini": b"pageSize=1000"}
+"""By dialect: its longest page. OpenAI's list has none."""
 
 
 class Said(Protocol):
@@ -61,6 +64,12 @@ def pass_through(
     """A call of any other path, as the client made it."""
     kept = _headers(headers, headers, connection)
     return Outgoing(method, prefixed(connection, "", path), join_query(query, connection.query), kept, body)
+
+
+def list_models(headers: list[Header], connection: Connection) -> Outgoing:
+    """The question which models a provider has, asked of its own accord: of the caller, only the key travels."""
+    query = join_query(_MOST_MODELS.get(connection.dialect.name, b""), connection.query)
+    return Outgoing("GET", prefixed(connection, "", "/models"), query, _headers(None, headers, connection), b"")
 
 
 def _native(asked: Said, connection: Connection, model: str, path: str) -> Prepared:

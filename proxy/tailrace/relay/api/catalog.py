@@ -1,63 +1,88 @@
-"""`GET /v1/models`: what a client may ask for.
+"""`GET /v1/models` and `GET /v1/models/{id}`: what a client may ask for, in OpenAI's shape or in Anthropic's.
 
-A plain call lists the aliases, the models of the default provider, and the simulated ones; a provider that does not
-answer is named under `unavailable`. `?provider=NAME` passes that provider's own list through, byte for byte.
+A client that sends `anthropic-version` gets Anthropic's shape. `?provider=NAME` passes that provider's own list on,
+byte for byte. A model that no list has is asked of the provider, as any other path is.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import parse_qs
+from typing import Any
+from urllib.parse import parse_qs, unquote
 
 import orjson
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
-from tailrace.errors import CallError, Code, ProviderFailed, Refused
-from tailrace.relay.live import Connection, Live, Relay
-from tailrace.relay.outbound import Header, caller_credential, client_headers
-from tailrace.relay.outgoing import pass_through
+from tailrace.errors import ANTHROPIC, OPENAI, CallError, Code, Refused
+from tailrace.relay.catalog import Catalog, fetch
+from tailrace.relay.live import Live, Relay
+from tailrace.relay.outbound import Header, client_headers, header
+from tailrace.relay.passthrough import pass_on
 from tailrace.relay.reply import Reply
-from tailrace.settings import SIMULATED, Timeouts
-from tailrace.upstream.client import Answer
+from tailrace.wire.models import MAX_PAGE, Model, anthropic_list, as_anthropic, as_openai, openai_list
 
-_LIMIT: Final = 8 * 2**20
-_TIMEOUTS: Final = Timeouts(connect_s=5, first_byte_s=10, idle_s=10, ping_idle_s=10, total_s=10)
+MODELS = b"/v1/models/"
 
 
-def catalog_route(relay: Relay) -> ASGIRouteHandler:
-    """The route, bound to the process's state."""
+class ModelRoutes:
+    """The routes, with the lists of the configuration in force."""
 
-    @asgi("/v1/models", copy_scope=False)
-    async def models(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI's signature
-        reply = Reply(send, relay.new_id())
-        try:
-            await _models(relay.live, scope, reply)
-        except CallError as error:
-            await reply.fail(error)
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._catalog = Catalog(relay.live)
 
-    return models
+    def list_route(self) -> ASGIRouteHandler:
+        """`/v1/models`."""
+
+        @asgi("/v1/models", copy_scope=False)
+        async def models(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI's signature
+            reply = Reply(send, self._relay.new_id(), ANTHROPIC if _is_anthropic(scope["headers"]) else OPENAI)
+            try:
+                await self._list(scope, reply)
+            except CallError as error:
+                await reply.fail(error)
+
+        return models
+
+    async def show(self, scope: Any, receive: Any, send: Any) -> None:
+        """`/v1/models/{id}`, where an id may hold slashes."""
+        if scope["method"] == "GET":
+            id_ = unquote(scope["raw_path"][len(MODELS) :].decode("latin-1"))
+            headers = scope["headers"]
+            found = next((model for model in await self._models(headers) if model.id == id_), None)
+            if found is not None:
+                reply = Reply(send, self._relay.new_id())
+                await _answer(reply, (as_anthropic if _is_anthropic(headers) else as_openai)(found))
+                return
+        await pass_on(self._relay, scope, receive, send)
+
+    async def _list(self, scope: Mapping[str, Any], reply: Reply) -> None:
+        if scope["method"] != "GET":
+            raise Refused(Code.METHOD_NOT_ALLOWED, f"/v1/models takes GET, not {scope['method']}.", status=405)
+        headers, asked = scope["headers"], parse_qs(scope["query_string"].decode("latin-1"))
+        if "provider" in asked:
+            await _pass_through(self._relay.live, asked["provider"][0], headers, reply)
+            return
+        models = await self._models(headers)
+        await _answer(reply, _page(models, asked) if _is_anthropic(headers) else openai_list(models))
+
+    async def _models(self, headers: list[Header]) -> list[Model]:
+        if self._catalog.live is not self._relay.live:  # the settings were loaded anew
+            self._catalog = Catalog(self._relay.live)
+        return await self._catalog.models(headers)
 
 
-async def _models(live: Live, scope: Mapping[str, Any], reply: Reply) -> None:
-    if scope["method"] != "GET":
-        raise Refused(Code.METHOD_NOT_ALLOWED, f"/v1/models takes GET, not {scope['method']}.", status=405)
-    wanted = parse_qs(scope["query_string"].decode("latin-1")).get("provider")
-    if wanted:
-        await _pass_through(live, wanted[0], scope["headers"], reply)
-        return
-    listed = [_entry(name, "tailrace") for name in live.settings.models]
-    unavailable = []
-    for name in dict.fromkeys((live.settings.default_provider, SIMULATED)):
-        connection = live.connections.get(name)
-        if connection is None or _lacks_key(connection, scope["headers"]):
-            continue
-        try:
-            listed.extend(await _list(connection, scope["headers"]))
-        except CallError as error:
-            unavailable.append({"provider": name, "reason": error.message})
-    body: dict[str, object] = {"object": "list", "data": listed}
-    if unavailable:
-        body["unavailable"] = unavailable
+def _is_anthropic(headers: list[Header]) -> bool:
+    return header(headers, b"anthropic-version") is not None
+
+
+def _page(models: list[Model], asked: dict[str, list[str]]) -> dict[str, Any]:
+    limit = asked.get("limit", [""])[0]
+    most = int(limit) if limit.isascii() and limit.isdigit() and len(limit) <= 4 else MAX_PAGE
+    after, before = (asked.get(name, [None])[0] for name in ("after_id", "before_id"))
+    return anthropic_list(models, limit=min(max(most, 1), MAX_PAGE), after=after, before=before)
+
+
+async def _answer(reply: Reply, body: dict[str, Any]) -> None:
     await reply.head(200, client_headers([(b"content-type", b"application/json")], reply.id), is_stream=False)
     await reply.finish(orjson.dumps(body))
 
@@ -67,39 +92,6 @@ async def _pass_through(live: Live, name: str, headers: list[Header], reply: Rep
     if connection is None:
         known = ", ".join(live.connections)
         raise Refused(Code.UNKNOWN_MODEL, f"There is no provider {name[:100]!r}. Known: {known}.", status=404)
-    answer, body = await _fetch(connection, headers)
-    await reply.head(answer.status, client_headers(answer.headers, reply.id), is_stream=False)
+    status, answered, body = await fetch(connection, headers)
+    await reply.head(status, client_headers(answered, reply.id), is_stream=False)
     await reply.finish(body)
-
-
-async def _list(connection: Connection, headers: list[Header]) -> list[object]:
-    answer, body = await _fetch(connection, headers)
-    try:
-        data = orjson.loads(body)["data"] if answer.status == 200 else None
-    except (orjson.JSONDecodeError, TypeError, KeyError):
-        data = None
-    if not isinstance(data, list):
-        raise ProviderFailed(Code.PROVIDER_STATUS, f"It answered {answer.status} where a list of models was asked for.")
-    return data
-
-
-async def _fetch(connection: Connection, headers: list[Header]) -> tuple[Answer, bytes]:
-    outgoing = pass_through("GET", "/models", b"", headers, b"", connection)
-    answer = await connection.upstream.call(outgoing, _TIMEOUTS)
-    body = bytearray()
-    try:
-        async for chunk in answer:
-            body += chunk
-            if len(body) > _LIMIT:
-                raise ProviderFailed(Code.PROVIDER_TOO_LARGE, f"Its list of models is larger than {_LIMIT} bytes.")
-    finally:
-        answer.close()
-    return answer, bytes(body)
-
-
-def _lacks_key(connection: Connection, headers: list[Header]) -> bool:
-    return connection.takes_callers_key and caller_credential(headers) is None
-
-
-def _entry(model: str, owner: str) -> object:
-    return {"id": model, "object": "model", "created": 0, "owned_by": owner}

@@ -6,6 +6,7 @@ from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
 from tailrace.errors import Code, Refused
+from tailrace.relay.api.catalog import MODELS, ModelRoutes
 from tailrace.relay.completion import complete
 from tailrace.relay.live import Relay
 from tailrace.relay.passthrough import pass_on
@@ -30,12 +31,14 @@ def _route(relay: Relay, wire: EndpointWire) -> ASGIRouteHandler:
     return endpoint
 
 
-def other_routes(relay: Relay) -> ASGIRouteHandler:
+def other_routes(relay: Relay, models: ModelRoutes) -> ASGIRouteHandler:
     """Every other path: under `/v1/` it is passed on, else 404 in OpenAI's shape."""
 
     @asgi("/", is_mount=True, copy_scope=False)
     async def other(scope: Any, receive: Any, send: Any) -> None:
-        if scope["raw_path"].startswith(b"/v1/"):
+        if scope["raw_path"].startswith(MODELS):
+            await models.show(scope, receive, send)
+        elif scope["raw_path"].startswith(b"/v1/"):
             await pass_on(relay, scope, receive, send)
         else:
             message = "Tailrace has no such path. It serves /v1/…, /healthz, /readyz and /metrics."
