@@ -3,8 +3,11 @@
 import json
 import socket
 import struct
+import subprocess
+import sys
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,6 +38,12 @@ def row_of(running: Proxy, body: dict[str, Any]) -> dict[str, Any]:
     rows = running.rows(1, f"user = '{body['user']}'")
     assert len(rows) == 1
     return rows[0]
+
+
+def tailrace(*words: str, data_dir: Path) -> str:
+    """What a command says."""
+    told = [sys.executable, "-m", "tailrace", *words, "--data-dir", str(data_dir)]
+    return subprocess.run(told, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
 
 
 def entries(provider: str, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -245,6 +254,41 @@ def test_bad_requests_are_refused_in_the_clients_dialect(
 ) -> None:
     answer = httpx.post(f"{running.url}/v1/chat/completions", content=content, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    (row,) = running.rows(1, f"hex(id) = '{answer.headers['x-tailrace-id'].replace('-', '').upper()}'")
+    assert (row["status"], row["error"], row["http_status"], row["endpoint"]) == (
+        "refused", code, status, "chat.completions",
+    )  # fmt: skip
+    assert (row["parent"], row["key"], row["provider"]) == (None, None, "")
+
+
+def test_an_unreadable_request_is_kept_as_it_came_and_stays_out_of_chains(running: Proxy) -> None:
+    first = ask("echo")
+    running.post(first)
+    turns = [*first["messages"], {"role": "assistant", "content": first["messages"][0]["content"]}]
+    again = {**first, "messages": [*turns, {"role": "user", "content": "and then"}]}
+    bad = running.post({**again, "stream": "yes"}, authorization="Bearer someone", **{"x-tailrace-user": "bad-shape"})
+    assert bad.status_code == 400
+    running.post(again)
+    (row,) = running.rows(1, "user = 'bad-shape'")
+    assert (row["status"], row["parent"], row["key"] is not None) == ("refused", None, True)
+    begun, continued = running.rows(2, f"user = '{first['user']}'")
+    assert (continued["parent"], continued["relation"], begun["children"]) == (begun["seq"], "continue", 1)
+    shown = tailrace("logs", "show", row["hex_id"], "--json", data_dir=running.data_dir)
+    assert json.loads(shown)["request"]["stream"] == "yes"
+
+
+def test_an_unreadable_body_is_shown_but_not_if_its_caller_asked_for_no_log(running: Proxy) -> None:
+    for user, more in (("not-json", {}), ("not-json-private", {"x-tailrace-log": "metadata"})):
+        headers = {"x-tailrace-user": user, **more}
+        httpx.post(f"{running.url}/v1/responses", content=b'{"model": s3cret', headers=headers, timeout=PATIENCE_S)
+    (kept,) = running.rows(1, "user = 'not-json'")
+    (private,) = running.rows(1, "user = 'not-json-private'")
+    raws = running.select(f"SELECT * FROM raw WHERE completion IN ({kept['seq']}, {private['seq']})")
+    assert [(raw["completion"], raw["side"], raw["reason"]) for raw in raws] == [(kept["seq"], "request", "not JSON")]
+    listed = tailrace("logs", "status = refused and endpoint = responses", data_dir=running.data_dir)
+    assert listed.count("refused") >= 2
+    assert "s3cret" in tailrace("logs", "show", kept["hex_id"], "--raw", data_dir=running.data_dir)
+    assert "s3cret" not in tailrace("logs", "show", private["hex_id"], data_dir=running.data_dir)
 
 
 def test_too_large_is_refused_before_it_is_read(running: Proxy) -> None:

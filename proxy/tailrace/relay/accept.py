@@ -1,9 +1,10 @@
 """A completion's request, read whole and checked: from here on it has a place in the log, and an answer owed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from tailrace.errors import Refused
 from tailrace.records import Endpoint, Origin
 from tailrace.relay.asked import Arrival, Prepared
 from tailrace.relay.body import read_body
@@ -65,20 +66,52 @@ class Accepted:
         return prepare(self, connection, model)
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """As `Asked`, of a request that came whole and cannot be carried out: it goes nowhere, and is logged as refused."""
+
+    arrival: Arrival
+    endpoint: Endpoint
+    headers: list[Header]
+    body: bytes
+    told: Told
+    why: Refused
+    origin: Origin
+    source: str | None
+    model: str = field(default="", init=False)
+    stream: bool = field(default=False, init=False)
+    step: int = field(default=1, init=False)
+    repeatable: bool = field(default=False, init=False)
+    idempotent: bool = field(default=False, init=False)
+
+    @property
+    def logged(self) -> bytes:
+        return b"" if self.told.omits_request else self.body
+
+    def plan(self, settings: Settings, caller: str | None) -> Plan:  # noqa: ARG002 - the interface of what is asked
+        raise self.why
+
+    def prepare(self, connection: Connection, model: str) -> Prepared:  # noqa: ARG002 - the interface of what is asked
+        raise self.why
+
+
 async def accept(
     relay: Relay, live: Live, wire: EndpointWire, arrival: Arrival, scope: Mapping[str, Any], receive: Receive
-) -> Accepted:
+) -> Accepted | Unreadable:
     """Reads a request of `wire`.
 
     Raises:
-        Refused: the process takes no more calls, or the request cannot be read.
+        Refused: the process takes no more calls, or the request did not come whole or not from who it says.
         ClientLeft: the client went away meanwhile.
     """
     relay.admit()
     server = live.settings.server
     headers = scope["headers"]
     body = await read_body(receive, headers, limit=server.max_request_bytes, pause_s=server.body_timeout_s)
-    request = read_request(body, wire)
     origin, source = relay.callers.on_behalf(headers)
+    try:
+        request = read_request(body, wire)
+    except Refused as why:
+        return Unreadable(arrival, wire.endpoint, headers, body, read_told(headers, {}), why, origin, source)
     told = read_told(headers, request.parsed)
     return Accepted(arrival, wire, headers, scope["query_string"], body, request, told, origin, source)

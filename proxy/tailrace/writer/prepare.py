@@ -27,8 +27,9 @@ def prepare(closed: Closed, prices: Prices | None = None) -> Prepared:
     start = closed.start
     wire = _PARSED.get(start.endpoint)
     request = request_parts(closed.request, start.endpoint, start.project)
-    links = links_of(wire.turns_of(request.parsed) if wire is not None else ())
-    parent = parent_name(start.endpoint, request.parsed)
+    went = bool(start.provider)  # else nobody was asked: it continues nothing, and the call in its stead does
+    links = links_of(wire.turns_of(request.parsed) if wire is not None and went else ())
+    parent = parent_name(start.endpoint, request.parsed) if went else None
     if parent is not None:
         links = replace(links, parent=parent.link, pair=None, earlier=(), named=True)
     answer = answer_parts(closed, wire, request.parsed, links)
@@ -42,7 +43,7 @@ def prepare(closed: Closed, prices: Prices | None = None) -> Prepared:
     if answer.usage.source == UsageSource.NONE:
         answer = replace(answer, usage=estimated(request, answer))
     cost_usd = None if prices is None else _cost(closed, answer, prices)
-    names = own_names(start.endpoint, request.parsed, answer.id)
+    names = own_names(start.endpoint, request.parsed, answer.id) if went else ()
     return Prepared(closed, request, answer, links, _attempts(closed), tuple(raws), cost_usd, parent, names)
 
 
