@@ -2,11 +2,14 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import orjson
 import pytest
 
+from tailrace.records import Closed, Status
 from tailrace.store import migrations
 from tailrace.store.engine import open_writer
 from tailrace.writer.ingest import Ingest
@@ -30,6 +33,18 @@ def played() -> list[list[Call]]:
     return dialogues
 
 
+def unreadable(call: Call) -> list[Closed]:
+    """Requests that were refused for their shape, as the relay logs them: an export has none of them."""
+    good = closed(call)
+    assert good.end is not None
+    start = replace(good.start, provider="", sent_model="", model="")
+    end = replace(good.end, status=Status.REFUSED, last=None, http_status=400, answer_bytes=0)
+    bodies = (b"{", b"[]", b'"x"', b'{"messages": 3}', b'{"messages": ["x", 5, null, {}], "tools": ["y"]}')
+    return [
+        replace(good, id=uuid4(), start=start, end=end, request=body, answer=b"") for body in (*bodies, good.request)
+    ]
+
+
 @pytest.mark.parametrize("batch", [1000, 7])
 def test_each_dialogue_is_a_row_that_says_what_was_said(
     batch: int, tailrace: Run, recipe: Path, tmp_path: Path
@@ -45,6 +60,7 @@ def test_each_dialogue_is_a_row_that_says_what_was_said(
             for at in range(0, len(calls), batch):
                 filed = await ingest.file([closed(call) for call in calls[at : at + batch]])
                 assert filed.dead_letters == 0
+            assert (await ingest.file(unreadable(calls[0]))).dead_letters == 0
 
     asyncio.run(file())
     out = tmp_path / "out"
