@@ -184,7 +184,7 @@ class Provider(Table):
     models: tuple[str, ...] = ()
     """Its models that `GET /v1/models` lists, as `provider/model`."""
     list_models: bool = False
-    """List there what the provider itself lists, too."""
+    """List there what the provider lists, too; with callers' own keys only the default provider is asked."""
     timeout: Timeouts = Timeouts()
     """The clocks; an alias or a target may have its own."""
 

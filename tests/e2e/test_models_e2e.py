@@ -1,6 +1,7 @@
 """`/v1/models` over real sockets: the providers' own lists merged, each model under the name that leads to it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -73,9 +74,9 @@ def test_the_openai_client_lists_aliases_then_configured_then_all_providers_mode
     with OpenAI(base_url=f"{running.url}/v1", api_key="mine", max_retries=0, timeout=PATIENCE_S) as client:
         listed = [model.id for model in client.models.list()]
         assert listed[:2] == ["echo", "up/configured"]
-        assert {"up/sim/echo", "claude/sim/echo", "gemini/sim/echo", "theirs/sim/echo", "sim/echo"} <= set(listed)
+        assert {"up/sim/echo", "claude/sim/echo", "gemini/sim/echo", "sim/echo"} <= set(listed)
         assert len(set(listed)) == len(listed)
-        assert not any(name.startswith(("nowhere/", "silent/")) for name in listed)
+        assert not any(name.startswith(("nowhere/", "silent/", "theirs/")) for name in listed)
         for name in ("up/sim/echo", "claude/sim/echo", "gemini/sim/echo", "sim/echo"):
             said = client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Hi"}])
             assert said.choices[0].message.content == "Hi"
@@ -88,14 +89,31 @@ def test_a_provider_that_fails_is_left_out_and_counted(running: Proxy, client: h
     assert 'tailrace_model_list_failures_total{provider="nowhere"} 1.0' in running.get("/metrics").text
 
 
-def test_a_callers_key_travels_and_what_it_sees_is_remembered_for_nobody(provider: str, client: httpx.Client) -> None:
-    assert not any(model["id"].startswith("theirs/") for model in client.get("/v1/models").json()["data"])
-    before, kept = asked(provider, "/theirs/v1/models"), asked(provider, "/v1/models")
-    for key in ("one", "two", "two"):
-        listed = client.get("/v1/models", headers={"authorization": f"Bearer {key}"}).json()["data"]
-        assert any(model["id"] == "theirs/sim/echo" for model in listed)
-    assert asked(provider, "/theirs/v1/models") == before + 3
-    assert asked(provider, "/v1/models") == kept
+KEYED = """
+default_provider = "theirs"
+[providers.theirs]
+base_url = "{url}/theirs/v1"
+api_key = "client"
+[providers.others]
+base_url = "{url}/others/v1"
+api_key = "client"
+list_models = true
+"""
+
+
+def test_a_callers_key_travels_to_the_default_provider_alone_and_its_list_is_remembered_for_nobody(
+    provider: str, tmp_path: Path
+) -> None:
+    with (
+        proxy(tmp_path, KEYED.format(url=provider)) as running,
+        httpx.Client(base_url=running.url, timeout=PATIENCE_S) as client,
+    ):
+        assert not any(model["id"] == "theirs/sim/echo" for model in client.get("/v1/models").json()["data"])
+        for key in ("one", "two", "two"):
+            listed = client.get("/v1/models", headers={"authorization": f"Bearer {key}"}).json()["data"]
+            assert any(model["id"] == "theirs/sim/echo" for model in listed)
+    assert asked(provider, "/theirs/v1/models") == 3
+    assert asked(provider, "/others/v1/models") == 0  # it is another vendor: the key is none of its business
 
 
 def test_anthropics_clients_get_their_shape_in_pages(client: httpx.Client) -> None:

@@ -1,8 +1,8 @@
 """The models that a client may ask for: aliases and configured models first, then what the providers list themselves.
 
 A provider is asked at most once in `_FRESH_S`; where it fails, what it last listed stands for `_KEPT_S`, and after
-that it is left out. Each model has the name by which it is routed. What a provider lists to a caller's own key is
-remembered for nobody.
+that it is left out. Each model has the name by which it is routed. A caller's own key goes to the default provider
+alone, and what is listed to it is remembered for nobody.
 """
 
 import asyncio
@@ -60,8 +60,8 @@ class Catalog:
     async def _of(self, name: str, headers: list[Header]) -> list[Model]:
         connection = self.live.connections[name]
         own = connection.takes_callers_key
-        if own and caller_credential(headers) is None:
-            return []
+        if own and (name != self.live.settings.default_provider or caller_credential(headers) is None):
+            return []  # a caller's key is that of one vendor: no other may see it
         now = asyncio.get_running_loop().time()
         before = None if own else self._listed.get(name)
         if before is not None and now - before.asked < _FRESH_S:
