@@ -14,6 +14,7 @@ from tailrace.records import Json
 
 _HOLE: Final = "\x00"
 _MAX_HOLES: Final = 64
+_MAX_DEPTH: Final = 64
 _LONG_CHARS: Final = 64
 _DOUBLE: Final = struct.Struct("<d")
 _INTEGER: Final = {_HOLE: "i"}
@@ -24,7 +25,7 @@ _BRANCHES: Final = frozenset((dict, list))
 
 
 class _KeepWholeError(Exception):
-    """This envelope is better kept whole: it has too many values, or a key that reads like a hole."""
+    """This envelope is better kept whole: too many values, nested too deep, or a key that reads like a hole."""
 
 
 def split(envelope: Json, answer_id: str | None) -> tuple[Json, bytes] | None:
@@ -35,9 +36,9 @@ def split(envelope: Json, answer_id: str | None) -> tuple[Json, bytes] | None:
     splitter = _Splitter()
     try:
         if type(envelope) is not dict or envelope.get("id") != answer_id or answer_id is None:
-            shape = splitter.node(envelope, "")
+            shape = splitter.node(envelope, "", _MAX_DEPTH)
         else:
-            shape = splitter.members({**envelope, "id": None})
+            shape = splitter.members({**envelope, "id": None}, _MAX_DEPTH)
             shape["id"] = _IN_COLUMN
     except _KeepWholeError:
         return None
@@ -63,12 +64,14 @@ class _Splitter:
     def __init__(self) -> None:
         self.values: list[bytes] = []
 
-    def node(self, value: Json, key: str) -> Json:
+    def node(self, value: Json, key: str, depth: int) -> Json:
         kind = type(value)
         if kind is dict:
-            return self.members(value)
+            return self.members(value, depth)
         if kind is list:
-            return [self.node(inner, key) for inner in value]
+            if not depth:
+                raise _KeepWholeError
+            return [self.node(inner, key, depth - 1) for inner in value]
         if kind is int:
             return self._hole(_INTEGER, _varint(value << 1 if value >= 0 else ~value << 1 | 1))
         if kind is float:
@@ -78,10 +81,13 @@ class _Splitter:
             return self._hole(_STRING, _varint(len(text)) + text)
         return value
 
-    def members(self, value: dict[str, Json]) -> dict[str, Json]:
-        if _HOLE in value:
+    def members(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
+        if _HOLE in value or not depth:
             raise _KeepWholeError
-        return {name: inner if (inner := value[name]) is None else self.node(inner, name) for name in sorted(value)}
+        return {
+            name: inner if (inner := value[name]) is None else self.node(inner, name, depth - 1)
+            for name in sorted(value)
+        }
 
     def _hole(self, hole: dict[str, str], value: bytes) -> dict[str, str]:
         self.values.append(value)

@@ -1,7 +1,7 @@
 """Whether a parsed JSON value stands for its bytes: what decides if the raw bytes must be kept beside it."""
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -40,7 +40,7 @@ def is_exact(raw: bytes, parsed: Json) -> bool:
             parse_constant=_refuse,
         )
         return orjson.dumps(strict) == text
-    except (ValueError, TypeError):  # ours, json's and the codec's are all ValueErrors
+    except (ValueError, TypeError, InvalidOperation):  # ours, json's and the codec's are all ValueErrors
         return False
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from tailrace.chains.canonical import canonical
 from tailrace.chains.links import AnswerLinks, Links, answer_links
-from tailrace.records import Closed, Json, Usage
+from tailrace.records import Closed, Endpoint, Json, Usage
 from tailrace.store.envelope import join, split
 from tailrace.store.layout import Taken, take
 from tailrace.wire.dialect import Translation
@@ -151,10 +151,9 @@ def _links(links: Links, message: dict[str, Json] | None) -> AnswerLinks:
 
 
 def _finish_reason(index: int, answer: Json, wire: EndpointWire | None) -> str | None:
-    choices = answer.get("choices")
-    if type(choices) is list:
-        return finish_reason({"choices": [choices[index]]})
-    return None if wire is None else wire.finish_reason(answer)
+    if wire is None or wire.endpoint is not Endpoint.CHAT:
+        return None if wire is None else column_text(wire.finish_reason(answer))
+    return column_text(finish_reason({"choices": [answer["choices"][index]]}))
 
 
 def _stored(envelope: Json, answer_id: str | None) -> tuple[Json, bytes | None]:

@@ -4,6 +4,7 @@ System and developer messages stay out of the path, so that a timestamp in one d
 filed one by one, so that one changed schema does not copy the others. What is not of the usual form stays in `params`.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -27,13 +28,8 @@ def request_parts(body: bytes, endpoint: str, project: str) -> RequestParts:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         return RequestParts(raw_reason="not JSON")
-    try:
-        parts = _divided(parsed, endpoint, project)
-    except orjson.JSONEncodeError as exc:  # nested deeper than it writes
-        return RequestParts(raw_reason=f"not storable: {exc}")
-    if parts.raw_reason is None and not is_exact(body, parsed):
-        return _with_reason(parts, "not exactly representable")
-    return parts
+    parts = _divided(parsed, endpoint, project)
+    return parts if is_exact(body, parsed) else replace(parts, raw_reason="not exactly representable")
 
 
 def content(value: Json, project: str) -> Content:
@@ -52,7 +48,7 @@ def _divided(parsed: Json, endpoint: str, project: str) -> RequestParts:
     path: list[Content] = []
     system: list[tuple[int, Content]] = []
     for position, message in enumerate(messages):
-        if type(message) is dict and message.get("role") in _APART:
+        if _is_apart(message):
             system.append((position, content(message, project)))
         else:
             path.append(_message(message, project))
@@ -69,6 +65,11 @@ def _is_list(value: Json) -> bool:
     return type(value) is list and len(value) > 0
 
 
+def _is_apart(message: Json) -> bool:
+    role = message.get("role") if type(message) is dict else None
+    return type(role) is str and role in _APART
+
+
 def _message(message: Json, project: str) -> Content:
     """A message, divided where that saves more than it costs and is proven to be undone."""
     full = content(message, project)
@@ -78,7 +79,3 @@ def _message(message: Json, project: str) -> Content:
     if rest is None or canonical(whole(core, rest)) != full.body:
         return full
     return Content(full.hash, canonical(rest), content(core, project))
-
-
-def _with_reason(parts: RequestParts, reason: str) -> RequestParts:
-    return RequestParts(parts.params, parts.path, parts.system, parts.tools, parts.parsed, reason)
