@@ -45,11 +45,17 @@ def _decode_one(body: bytes, coding: str, max_bytes: int) -> bytes:
 
 
 def _inflate(body: bytes, window: int, max_bytes: int) -> bytes:
-    inflater = zlib.decompressobj(window)
-    plain = inflater.decompress(body, max_bytes)
-    if inflater.unconsumed_tail:
-        raise CodingError(f"more than {max_bytes} bytes")
-    return plain
+    """All members of `body`: RFC 1952 allows several, and what follows the first is as much of the answer."""
+    pieces: list[bytes] = []
+    left = max_bytes
+    while body:
+        inflater = zlib.decompressobj(window)
+        pieces.append(inflater.decompress(body, left + 1))  # 0 would be no limit
+        left -= len(pieces[-1])
+        if left < 0:
+            raise CodingError(f"more than {max_bytes} bytes")
+        body = inflater.unused_data
+    return b"".join(pieces)
 
 
 def _unframe(body: bytes, max_bytes: int) -> bytes:
