@@ -49,6 +49,20 @@ def chat(n: int, messages: list[Any], answer: Any, **more: Any) -> Closed:
     return made(n, orjson.dumps(request), orjson.dumps(body), **more)
 
 
+def streamed(n: int, messages: list[Any], answer: dict[str, Any], **more: Any) -> Closed:
+    """The same as a stream: a role, the text in pieces, the tool calls with their indexes, why it ended, `[DONE]`."""
+    text, calls = answer.get("content") or "", answer.get("tool_calls", [])
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": text[at : at + 7]} for at in range(0, len(text), 7)]
+    deltas += [{"tool_calls": [call | {"index": index}]} for index, call in enumerate(calls)]
+    choices: list[Any] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+    chunks = [{"id": f"chatcmpl-{n:024d}", "object": "chat.completion.chunk", "choices": [one]} for one in choices]
+    body = b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks) + b"data: [DONE]\n\n"
+    request = {"model": "m", "messages": messages, "stream": True}
+    return made(n, orjson.dumps(request), body, content_type="text/event-stream", **more)
+
+
 @asynccontextmanager
 async def store(folder: Path) -> AsyncIterator[tuple[AsyncConnection, Ingest]]:
     """An upgraded store, and what files into it."""

@@ -97,8 +97,9 @@ class Filing:
         return new
 
     def _number(self, new: Sequence[Prepared], placed: Sequence[Placed]) -> list[Numbered]:
-        first = self._before.completion + 1
-        self._identities.last.completion += len(new)
+        first, last = self._before.completion + 1, self._identities.last
+        last.completion += len(new)
+        last.started_us = max(last.started_us, *(item.closed.start.at_us for item in new))
         return [
             Numbered(seq, item, place.prompt_node, prompt_is_new=place.prompt_node > self._before.node)
             for seq, (item, place) in enumerate(zip(new, placed, strict=True), first)
