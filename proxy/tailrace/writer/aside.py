@@ -18,6 +18,10 @@ from tailrace.writer.text import column_text
 
 _COMPLETION: Final = TABLES["completion"]
 
+_NO_INTEGER: Final = 2**63
+_MAX_RAW_BYTES: Final = 10**9 - 2**20
+"""SQLite keeps no row above 10^9 bytes."""
+
 COMPLETION: Final = "completion"
 """The source of a dead letter that is a whole completion."""
 
@@ -92,11 +96,11 @@ async def amend(connection: AsyncConnection, amended: Sequence[Amended]) -> None
 
 def _letter(at_us: int, id_: UUID | None, source: str, reason: str, raw: bytes) -> dict[str, Any]:
     return {
-        "at_us_": at_us,
+        "at_us_": at_us if type(at_us) is int and abs(at_us) < _NO_INTEGER else 0,
         "completion_": id_.bytes if id_ else None,
         "source_": column_text(source),
         "reason_": column_text(reason),
-        "raw_": raw,
+        "raw_": raw[:_MAX_RAW_BYTES],
     }
 
 

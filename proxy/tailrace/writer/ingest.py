@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
+from zlib import crc32
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -81,26 +82,38 @@ class Ingest:
                 prepared.append(prepare(one, self._prices))
             except Exception as exc:  # noqa: BLE001 - whatever a body did to our code, only this record is set aside
                 refused.append(Refused(one, _reason(exc)))
-        rows = await self._file(prepared, refused)
-        if gaps or amended or refused or poisons:
-            await self._try_until_taken(lambda: self._file_others(gaps, amended, refused, poisons))
-        if feedback or (rows and self._waits):
-            now_us = max([one.start.at_us for one in closed] + [one.at_us for one in feedback])
-            self._waits = await self._try_until_taken(lambda: self._file_feedback(feedback, now_us))
-        return Filed(rows, len(refused) + len(poisons))
+        rows = await self._in_halves(
+            prepared, self._transaction, lambda item, why: refused.append(Refused(item.closed, why))
+        )
+        odd = list(poisons)
 
-    async def _file(self, batch: Sequence[Prepared], refused: list[Refused]) -> int:
-        """Files a batch, or its halves where the store refuses it; what is refused alone joins `refused`."""
-        if not batch:
+        def refuse(record: Gap | Amended | Feedback, why: str) -> None:
+            odd.append(_poison(record, why))
+
+        await self._in_halves(gaps, self._gaps, refuse)
+        await self._in_halves(amended, self._amend, refuse)
+        await self._in_halves(feedback, self._feedback, refuse)
+        if refused or odd:
+            await self._try_until_taken(lambda: self._set_aside(refused, odd))
+        if rows and self._waits:
+            self._waits = await self._try_until_taken(self._find_waiting)
+        return Filed(rows, len(refused) + len(odd))
+
+    async def _in_halves(
+        self, some: Sequence[T], transaction: Callable[[Sequence[T]], Awaitable[int]], refuse: Callable[[T, str], None]
+    ) -> int:
+        """Files `some` together, or its halves where the store refuses it; `refuse` gets what is refused alone."""
+        if not some:
             return 0
         try:
-            return await self._try_until_taken(lambda: self._transaction(batch))
+            return await self._try_until_taken(lambda: transaction(some))
         except Exception as exc:  # noqa: BLE001 - a record that breaks our code must not stop its neighbours
-            if len(batch) == 1:
-                refused.append(Refused(batch[0].closed, _reason(exc)))
+            if len(some) == 1:
+                refuse(some[0], _reason(exc))
                 return 0
-        half = len(batch) // 2
-        return await self._file(batch[:half], refused) + await self._file(batch[half:], refused)
+        half = len(some) // 2
+        first = await self._in_halves(some[:half], transaction, refuse)
+        return first + await self._in_halves(some[half:], transaction, refuse)
 
     async def _transaction(self, batch: Sequence[Prepared]) -> int:
         if self._is_unsure:
@@ -112,29 +125,35 @@ class Ingest:
         filing.remember()
         return rows
 
-    async def _file_others(
-        self,
-        gaps: Sequence[Gap],
-        amended: Sequence[Amended],
-        refused: Sequence[Refused],
-        poisons: Sequence[Poison],
-    ) -> None:
-        """Once: each statement looks first whether its row is there."""
+    async def _gaps(self, gaps: Sequence[Gap]) -> int:
         await count_gaps(self._connection, gaps)
+        await self._connection.commit()
+        return len(gaps)
+
+    async def _amend(self, amended: Sequence[Amended]) -> int:
         await amend(self._connection, amended)
+        await self._connection.commit()
+        return len(amended)
+
+    async def _feedback(self, feedback: Sequence[Feedback]) -> int:
+        waits = await file_feedback(self._connection, feedback)
+        await self._connection.commit()
+        self._waits |= waits
+        return len(feedback)
+
+    async def _find_waiting(self) -> bool:
+        waits = await find_waiting(self._connection, self._catalog.last.started_us)
+        await self._connection.commit()
+        return waits
+
+    async def _set_aside(self, refused: Sequence[Refused], poisons: Sequence[Poison]) -> None:
+        """The last resort: what even this cannot keep is the store's fault, and stays in the journal."""
         await set_aside(self._connection, refused, poisons)
         await self._connection.commit()
         for one in refused:
             log.error("a completion was set aside", id=str(one.closed.id), reason=one.reason)
         for poison in poisons:
             log.error("a journal record was set aside", source=poison.where, reason=poison.reason)
-
-    async def _file_feedback(self, feedback: Sequence[Feedback], now_us: int) -> bool:
-        waits = await file_feedback(self._connection, feedback) if feedback else False
-        if self._waits:
-            waits |= await find_waiting(self._connection, now_us)
-        await self._connection.commit()
-        return waits
 
     async def _try_until_taken(self, transaction: Callable[[], Awaitable[T]]) -> T:
         """Run a transaction, again while the store cannot take it now. What it raises besides has rolled it back."""
@@ -155,6 +174,13 @@ class Ingest:
 
 def _stamp(closed: Closed) -> int:
     return closed.stamp
+
+
+def _poison(record: Gap | Amended | Feedback, why: str) -> Poison:
+    """A record that the store refused, as it reads."""
+    raw = repr(record).encode("utf-8", "surrogatepass")
+    where = f"{type(record).__name__.lower()} {crc32(raw):08x}"
+    return Poison(0, where, why, raw, record.id if isinstance(record, Amended) else None)
 
 
 def _reason(exc: Exception) -> str:
