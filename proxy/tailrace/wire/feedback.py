@@ -103,6 +103,10 @@ def _correction(value: Json) -> Json:
         return {"role": "assistant", "content": value}
     if not isinstance(value, dict) or value.get("role", "assistant") != "assistant":
         raise _invalid("`correction` must be the text that the answer should have been, or an assistant message.")
+    try:
+        orjson.dumps([[value]])  # as deep as it is written on the way into the log
+    except TypeError as exc:
+        raise _invalid("`correction` is nested too deep.") from exc
     return {"role": "assistant", **value}
 
 
