@@ -15,6 +15,7 @@ from tailrace.store.engine import open_writer
 from tailrace.store.migrations import upgrade
 from tailrace.writer.ingest import Ingest
 from tests.bench.made import BORN_US, conversations
+from tests.store.plans import planned
 
 
 def say(target: str, *, id_: str = "f1", project: str = "default", at_us: int = BORN_US, **said: Any) -> Feedback:
@@ -101,3 +102,34 @@ async def test_the_newest_of_several_is_meant(tmp_path: Path) -> None:
     async with store(tmp_path) as (connection, ingest):
         await ingest.file(calls, feedback=[say("same")])
         assert await about(connection) == {"f1": calls[-1].id.bytes}
+
+
+async def test_our_id_is_found_however_it_is_written(tmp_path: Path) -> None:
+    calls = made()
+    spelled = [calls[0].id.hex, str(calls[1].id).upper(), f"{{{calls[2].id}}}"]
+    async with store(tmp_path) as (connection, ingest):
+        await ingest.file([], feedback=[say(target, id_=f"early {n}") for n, target in enumerate(spelled)])
+        await ingest.file(calls, feedback=[say(target, id_=f"late {n}") for n, target in enumerate(spelled)])
+        found = await about(connection)
+    assert found == {f"{when} {n}": calls[n].id.bytes for n in range(3) for when in ("early", "late")}
+
+
+async def test_what_waits_costs_other_batches_nothing(tmp_path: Path) -> None:
+    async with store(tmp_path) as (connection, ingest):
+        await ingest.file(made())
+        await ingest.file([], feedback=[say(f"nobody {n}", id_=str(n)) for n in range(50)])
+        async with planned(connection) as plans:
+            await ingest.file(list(next(conversations(3, 1, seed=8))))
+        assert not any("feedback" in statement for statement in plans.plans)
+        assert not plans.using("completion_external_id")
+
+
+async def test_the_newest_that_wait_are_the_ones_remembered(tmp_path: Path) -> None:
+    calls = made()
+    async with store(tmp_path) as (connection, ingest):
+        said = [say("mine-0", id_="first"), *(say(f"nobody {n}", id_=str(n)) for n in range(1000)), say("mine-1")]
+        await ingest.file([], feedback=said[:600])
+        await ingest.file([], feedback=said[600:])
+        await ingest.file(calls)
+        found = await about(connection)
+    assert (found["first"], found["f1"]) == (None, calls[1].id.bytes)

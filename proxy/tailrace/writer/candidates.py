@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace.chains.choose import Candidate
 from tailrace.chains.names import ANSWER, CONVERSATION, Name
 from tailrace.records import Endpoint
+from tailrace.store.lookups import answer_is
 from tailrace.store.tables import TABLES
 from tailrace.writer.asking import LINK, ask, chunks
 
@@ -208,13 +209,7 @@ def _by_name(condition: ColumnElement[bool]) -> Select[Any]:
 
 _NAME: Final[BindParameter[str]] = bindparam("name")
 _BY_NAME: Final = {
-    ANSWER: _by_name(
-        and_(
-            _COMPLETION.c.answer_id.is_not(None),
-            func.substr(_COMPLETION.c.answer_id, -8) == func.substr(_NAME, -8),
-            _COMPLETION.c.answer_id == _NAME,
-        )
-    ),
+    ANSWER: _by_name(answer_is(_NAME)),
     CONVERSATION: _by_name(_COMPLETION.c.session == _NAME),
 }
 

@@ -1,21 +1,25 @@
 """Files feedback, and finds the completion that each piece is about. Idempotent: by the feedback's id.
 
 A target is our id, the provider's id of the answer, or the caller's own id, in this order; of several completions of
-the same project the newest is meant. Feedback may come before its completion is filed, so what finds none waits, and is
-looked for again with each batch for an hour of the log's time.
+the same project the newest is meant. Feedback may come before its completion is filed, so what finds none waits for an
+hour of the log's time. What waits is remembered by its target: a batch asks the store only for what it is meant by.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.records import Feedback
+from tailrace.store.lookups import answer_is
 from tailrace.store.tables import TABLES
+from tailrace.writer.prepared import Prepared
 from tailrace.writer.text import column_text
 
 _FEEDBACK: Final = TABLES["feedback"]
@@ -26,10 +30,10 @@ _MAX_TEXT: Final = 65_536
 
 _THERE: Final = select(_FEEDBACK.c.id).where(_FEEDBACK.c.id.in_(bindparam("ids", expanding=True)))
 _FOUND: Final = update(_FEEDBACK).where(_FEEDBACK.c.seq == bindparam("of")).values(completion=bindparam("seq_"))
+_NEWEST: Final = select(_FEEDBACK).order_by(_FEEDBACK.c.seq.desc()).limit(10 * _MOST_WAITING).subquery().c
 _WAITING: Final = (
-    select(_FEEDBACK.c.seq, _FEEDBACK.c.target, _FEEDBACK.c.project)
-    .where(_FEEDBACK.c.completion.is_(None), _FEEDBACK.c.at_us >= bindparam("since"))
-    .order_by(_FEEDBACK.c.seq.desc())
+    select(_NEWEST.seq, _NEWEST.target, _NEWEST.project, _NEWEST.at_us)
+    .where(_NEWEST.completion.is_(None), _NEWEST.at_us >= bindparam("since"))
     .limit(_MOST_WAITING)
 )
 
@@ -41,43 +45,65 @@ def _newest(condition: ColumnElement[bool]) -> Select[Any]:
 
 _TARGET: Final[BindParameter[str]] = bindparam("target_")
 _BY_ID: Final = _newest(_COMPLETION.c.id == bindparam("id_"))
-_BY_ANSWER: Final = _newest(
-    and_(
-        _COMPLETION.c.answer_id.is_not(None),
-        func.substr(_COMPLETION.c.answer_id, -8) == func.substr(_TARGET, -8),
-        _COMPLETION.c.answer_id == _TARGET,
-    )
-)
+_BY_ANSWER: Final = _newest(answer_is(_TARGET))
 _BY_EXTERNAL: Final = _newest(_COMPLETION.c.external_id == _TARGET)
 
 
-async def file_feedback(connection: AsyncConnection, said: Sequence[Feedback]) -> bool:
-    """Insert what is not there yet; whether some of it found no completion. The caller commits."""
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """Feedback that found no completion yet."""
+
+    seq: int
+    target: str
+    project: str
+    at_us: int
+
+
+class Waiting:
+    """The feedback that waits, by what it calls its completion."""
+
+    def __init__(self, waiters: Iterable[Waiter] = ()) -> None:
+        self._by_name: defaultdict[str, set[Waiter]] = defaultdict(set)
+        for waiter in waiters:
+            for name in _names(waiter.target):
+                self._by_name[name].add(waiter)
+
+    def meant_by(self, batch: Iterable[Prepared], now_us: int) -> set[Waiter]:
+        """What may be about a completion of `batch`, as of the log's time `now_us`."""
+        if not self._by_name:
+            return set()
+        names = (
+            name
+            for item in batch
+            for name in (str(item.closed.id), item.answer.id, column_text(item.closed.start.external_id))
+        )
+        found = {waiter for name in names if name is not None for waiter in self._by_name.get(name, ())}
+        return {waiter for waiter in found if waiter.at_us >= now_us - _WAITS_US}
+
+
+async def file_feedback(connection: AsyncConnection, said: Sequence[Feedback]) -> None:
+    """Insert what is not there yet, with the completion that it is about. The caller commits."""
     there = set((await connection.execute(_THERE, {"ids": [one.id for one in said]})).scalars())
     new = {one.id: one for one in said if one.id not in there}
-    if not new:
-        return False
-    rows = []
-    waiting = False
-    for one in new.values():
-        seq = await _completion_of(connection, one.target, one.project)
-        waiting |= seq is None
-        rows.append(_row(one, seq))
-    await connection.execute(insert(_FEEDBACK), rows)
+    if new:
+        rows = [_row(one, await _completion_of(connection, one.target, one.project)) for one in new.values()]
+        await connection.execute(insert(_FEEDBACK), rows)
+
+
+async def read_waiting(connection: AsyncConnection, now_us: int) -> Waiting:
+    """What waits at the log's time `now_us`. Ends the transaction it reads in."""
+    rows = await connection.execute(_WAITING, {"since": now_us - _WAITS_US})
+    waiting = Waiting(Waiter(seq, target, project, at_us) for seq, target, project, at_us in rows)
+    await connection.rollback()
     return waiting
 
 
-async def find_waiting(connection: AsyncConnection, now_us: int) -> bool:
-    """Look again for what waited at the log's time `now_us`; whether some still waits. The caller commits."""
-    waiting = (await connection.execute(_WAITING, {"since": now_us - _WAITS_US})).all()
-    found: list[dict[str, int]] = []
-    for of, target, project in waiting:
-        seq = await _completion_of(connection, target, project)
+async def find_waiting(connection: AsyncConnection, waiters: Iterable[Waiter]) -> None:
+    """Look again for what waited. The caller commits."""
+    for waiter in waiters:
+        seq = await _completion_of(connection, waiter.target, waiter.project)
         if seq is not None:
-            found.append({"of": of, "seq_": seq})
-    if found:
-        await connection.execute(_FOUND, found)
-    return len(found) < len(waiting)
+            await connection.execute(_FOUND, {"of": waiter.seq, "seq_": seq})
 
 
 async def _completion_of(connection: AsyncConnection, target: str, project: str) -> int | None:
@@ -93,6 +119,12 @@ def _lookups(target: str) -> Iterable[tuple[Select[Any], dict[str, Any]]]:
         yield _BY_ID, {"id_": UUID(target).bytes}
     yield _BY_ANSWER, {"target_": target}
     yield _BY_EXTERNAL, {"target_": target}
+
+
+def _names(target: str) -> Iterable[str]:
+    yield target
+    with suppress(ValueError):
+        yield str(UUID(target))
 
 
 def _row(one: Feedback, seq: int | None) -> dict[str, Any]:

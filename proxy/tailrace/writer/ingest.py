@@ -8,7 +8,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 from zlib import crc32
@@ -23,7 +23,7 @@ from tailrace.store.engine import is_passing
 from tailrace.writer import asking
 from tailrace.writer.aside import Refused, amend, count_gaps, set_aside
 from tailrace.writer.catalog import Catalog, read_last
-from tailrace.writer.feedback import file_feedback, find_waiting
+from tailrace.writer.feedback import Waiter, Waiting, file_feedback, find_waiting, read_waiting
 from tailrace.writer.filing import Filing
 from tailrace.writer.prepare import prepare
 from tailrace.writer.prepared import Prepared
@@ -55,7 +55,7 @@ class Ingest:
         self._catalog = catalog
         self._idle_us = idle_us
         self._prices = prices
-        self._waits = True  # whether feedback may wait for its completion
+        self._waiting = Waiting()
         self._codec = Codec()
         self._is_unsure = False  # after a failure: not even whether COMMIT was done is known
 
@@ -64,7 +64,9 @@ class Ingest:
         """Over an upgraded store. `idle_s`: how long an answer may wait for its continuation (`chains.idle_s`)."""
         await asking.create(connection)
         catalog = Catalog(await read_last(connection))
-        return cls(connection, catalog, idle_us=int(idle_s * 1_000_000), prices=prices)
+        ingest = cls(connection, catalog, idle_us=int(idle_s * 1_000_000), prices=prices)
+        ingest._waiting = await ingest._read_waiting()
+        return ingest
 
     async def file(
         self,
@@ -95,8 +97,10 @@ class Ingest:
         await self._in_halves(feedback, self._feedback, refuse)
         if refused or odd:
             await self._try_until_taken(lambda: self._set_aside(refused, odd))
-        if rows and self._waits:
-            self._waits = await self._try_until_taken(self._find_waiting)
+        if waiters := self._waiting.meant_by(prepared, self._catalog.last.started_us):
+            await self._try_until_taken(lambda: self._find_waiting(waiters))
+        if feedback:
+            self._waiting = await self._try_until_taken(self._read_waiting)
         return Filed(rows, len(refused) + len(odd))
 
     async def _in_halves(
@@ -136,15 +140,16 @@ class Ingest:
         return len(amended)
 
     async def _feedback(self, feedback: Sequence[Feedback]) -> int:
-        waits = await file_feedback(self._connection, feedback)
+        await file_feedback(self._connection, feedback)
         await self._connection.commit()
-        self._waits |= waits
         return len(feedback)
 
-    async def _find_waiting(self) -> bool:
-        waits = await find_waiting(self._connection, self._catalog.last.started_us)
+    async def _read_waiting(self) -> Waiting:
+        return await read_waiting(self._connection, self._catalog.last.started_us)
+
+    async def _find_waiting(self, waiters: Iterable[Waiter]) -> None:
+        await find_waiting(self._connection, waiters)
         await self._connection.commit()
-        return waits
 
     async def _set_aside(self, refused: Sequence[Refused], poisons: Sequence[Poison]) -> None:
         """The last resort: what even this cannot keep is the store's fault, and stays in the journal."""
