@@ -102,7 +102,10 @@ async def open_writer(data_dir: Path) -> AsyncIterator[AsyncConnection]:
     """
     with writing_lock(data_dir):
         path = store_file(data_dir)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the WAL takes its mode from this file
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the WAL takes its mode from it
+        except OSError as exc:
+            raise UserError(f"{path}: cannot be opened ({exc.strerror}); choose another [log] data_dir") from exc
         engine = create_async_engine(URL.create(_DRIVER, database=str(path)), poolclass=StaticPool)
         _on_connect(engine, (*_BOTH, *_WRITER), begin="BEGIN IMMEDIATE")
         try:

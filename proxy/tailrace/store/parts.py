@@ -23,7 +23,7 @@ def divide(message: Json) -> tuple[Json, Json | None]:
     if type(message) is not dict:
         return message, None
     content = message.get("content")
-    if _CORE.issuperset(message) and type(content) is str:
+    if _CORE.issuperset(message) and type(content) is str and None not in message.values():
         return message, None
     core = {key: value for key, value in message.items() if key in _CORE and value is not None}
     rest: dict[str, Json] = {}
