@@ -1,12 +1,18 @@
 """A mapping that forgets the unused and nothing else."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.store.bounded import Bounded
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(0, 9))), st.integers(1, 8))
+PUT, GET = True, False
+STEPS = [(PUT, 0), (PUT, 1), (PUT, 2), (GET, 0), (PUT, 3), (GET, 0), (PUT, 4), (GET, 0)]
+"""What is used stays, though what was put before it and after it goes."""
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 9)), max_size=60), st.integers(1, 4))
+@example([(is_put, key, 1) for is_put, key in STEPS], 2)
 def test_what_it_gives_is_the_last_put_and_the_used_stay(steps: list[tuple[bool, int, int]], limit: int) -> None:
     kept: Bounded[int, int] = Bounded(limit)
     truth: dict[int, int] = {}
