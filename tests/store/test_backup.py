@@ -11,7 +11,7 @@ from sqlalchemy import text
 from tailrace.errors import UserError, WorkFailed
 from tailrace.store import backup as backup_module
 from tailrace.store.backup import backup
-from tailrace.store.engine import open_reader, store_file
+from tailrace.store.engine import copy_store, open_reader, store_file
 from tests.bench.made import conversations
 from tests.writer.filing import count, kept, store
 
@@ -48,10 +48,9 @@ async def test_nor_what_came_while_it_was_made(tmp_path: Path, monkeypatch: pyte
     async with store(tmp_path):
         pass
     target = tmp_path / "copies" / "there"
-    real = backup_module.copy_store
 
     def slow(source: Path, partial: Path) -> None:
-        real(source, partial)
+        copy_store(source, partial)
         target.write_text("mine")
 
     monkeypatch.setattr(backup_module, "copy_store", slow)

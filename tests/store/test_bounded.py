@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from tailrace.store.bounded import Bounded
 
-
 PUT, GET = True, False
 STEPS = [(PUT, 0), (PUT, 1), (PUT, 2), (GET, 0), (PUT, 3), (GET, 0), (PUT, 4), (GET, 0)]
 """What is used stays, though what was put before it and after it goes."""
