@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -23,8 +24,13 @@ from tailrace.store.engine import (
     writing_lock,
 )
 
+PATIENCE_S = 30.0
 INSERT = text("INSERT INTO t VALUES (1)")
 COUNT = text("SELECT count(*) FROM t")
+
+
+def files(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def make(folder: Path) -> None:
@@ -135,6 +141,10 @@ async def test_what_is_no_store_is_named(tmp_path: Path, make_it: Callable[[Path
         async with opened(tmp_path):
             pass
     assert "\n" not in str(caught.value)
+    for thread in threading.enumerate():  # a connection's own ends with it, else the interpreter may end under it
+        if "_connection_worker_thread" in thread.name:
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
 
 
 async def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -155,7 +165,7 @@ async def test_any_name_of_a_folder_will_do(tmp_path: Path, name: str) -> None:
     await make(tmp_path / name)
     async with open_reader(tmp_path / name) as connection:
         assert (await connection.execute(COUNT)).scalar() == 0
-    assert os.listdir(tmp_path) == [name]
+    assert files(tmp_path) == [name]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ short: a checkpoint cannot pass the oldest of them.
 import fcntl
 import os
 import sqlite3
+import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -53,12 +54,15 @@ def store_file(data_dir: Path) -> Path:
 def existing_store(data_dir: Path) -> Path:
     """As `store_file`, once it is known that a file is there.
 
+    Nothing is opened to find out: to close a file again takes from SQLite the locks that this process has on it.
+
     Raises:
         UserError: there is none, or this user may not look.
     """
     path = store_file(data_dir)
     try:
-        path.stat()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"{path}: no file, and so no store; choose another [log] data_dir")
     except OSError as exc:
         if isinstance(exc, FileNotFoundError | NotADirectoryError):
             reason = "no store there yet; `tailrace serve` makes it, or choose another [log] data_dir"
@@ -101,11 +105,9 @@ async def open_writer(data_dir: Path) -> AsyncIterator[AsyncConnection]:
         UserError: another process writes this store, the folder cannot be written, or the file is no store.
     """
     with writing_lock(data_dir):
-        path = store_file(data_dir)
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the WAL takes its mode from it
-        except OSError as exc:
-            raise UserError(f"{path}: cannot be opened ({exc.strerror}); choose another [log] data_dir") from exc
+        with suppress(FileExistsError):  # the WAL takes its mode from this file
+            os.close(os.open(store_file(data_dir), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        path = existing_store(data_dir)
         engine = create_async_engine(URL.create(_DRIVER, database=str(path)), poolclass=StaticPool)
         _on_connect(engine, (*_BOTH, *_WRITER), begin="BEGIN IMMEDIATE")
         try:
@@ -199,8 +201,12 @@ def _on_connect(engine: AsyncEngine, pragmas: tuple[str, ...], *, begin: str) ->
     def connected(connection: DBAPIConnection, _record: object) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+        except Exception:
+            connection.close()  # the pool lets go of a connection that fails here, and its thread would go on
+            raise
         cursor.close()
 
     def begun(connection: Connection) -> None:
