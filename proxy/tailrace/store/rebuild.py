@@ -121,7 +121,7 @@ class Rebuilder:
         """The exchanges of `rows`, in their order.
 
         Raises:
-            WorkFailed: a stored body is damaged.
+            WorkFailed: a stored body is damaged, or missing.
         """
         seqs = [row.seq for row in rows]
         shapes = await self._load_shapes(
@@ -151,7 +151,7 @@ class Rebuilder:
         """The answers of `rows` without their messages: of an error, all there is.
 
         Raises:
-            WorkFailed: a stored body is damaged.
+            WorkFailed: a stored body is damaged, or missing.
         """
         shapes = await self._load_shapes({row.answer_shape for row in rows if row.answer_shape})
         build = _Build(self._codec, shapes, {}, {}, {}, {})
@@ -182,7 +182,7 @@ class Rebuilder:
 
     async def _fetch_shapes(self, ids: list[int]) -> dict[int, tuple[Json]]:
         rows = await self._connection.execute(_SHAPES, {"ids": ids})
-        return {id_: (orjson.loads(self._codec.unpack(body)),) for id_, body in rows}
+        return {id_: (self._loads(body),) for id_, body in rows}
 
     async def _fetch_nodes(self, query: Select[int, int, int], ids: list[int]) -> dict[int, tuple[int, int]]:
         rows = await self._connection.execute(query, {"ids": ids})
@@ -196,7 +196,10 @@ class Rebuilder:
         return found | {id_: (whole(cores[core][0], self._loads(rest)),) for id_, (core, rest) in split.items()}
 
     def _loads(self, stored: bytes) -> Json:
-        return orjson.loads(self._codec.unpack(stored))
+        try:
+            return orjson.loads(self._codec.unpack(stored))
+        except orjson.JSONDecodeError as exc:
+            raise WorkFailed(f"a stored body is damaged: {exc}") from exc
 
     async def _choices(self, seqs: list[int]) -> dict[int, list[tuple[int, int]]]:
         found: dict[int, list[tuple[int, int]]] = {}
@@ -294,6 +297,8 @@ async def _through(
     found = {id_: value for id_ in ids if (value := cache.get(id_)) is not None}
     for few in _chunks(ids - found.keys()):
         fetched = await fetch(few)
+        if missing := set(few) - fetched.keys():
+            raise WorkFailed(f"the store is damaged: no message, path or shape {min(missing)} is there")
         for id_, value in fetched.items():
             cache.put(id_, value)
         found |= fetched
