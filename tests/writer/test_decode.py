@@ -55,6 +55,12 @@ def test_what_follows_the_first_member_is_as_much_of_the_answer(coding: str) -> 
     assert decode(CODERS[coding](b"one ") + CODERS[coding](b"two"), coding) == b"one two"
 
 
+def test_so_many_members_that_they_would_take_for_ever_are_refused() -> None:
+    assert decode(gzip.compress(b"x") * 100, "gzip") == b"x" * 100
+    with pytest.raises(CodingError, match="more than 100 members"):
+        decode(gzip.compress(b"x") * 101, "gzip")
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "Deflate", "zstd"])
 def test_a_cut_body_yields_its_beginning(coding: str) -> None:
     coded = CODERS[coding](NOISE)

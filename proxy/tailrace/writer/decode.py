@@ -9,6 +9,8 @@ MAX_DECODED_BYTES: Final = 256 * 2**20
 _MAX_CODINGS: Final = 2
 _MAX_WINDOW_BYTES: Final = 8 * 2**20  # RFC 9659: what a zstd content coding may ask for
 _PIECE_BYTES: Final = 2**16
+_MAX_MEMBERS: Final = 100
+"""Each copies what is left after it: millions of empty ones would take hours."""
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 
 
@@ -49,6 +51,8 @@ def _inflate(body: bytes, window: int, max_bytes: int) -> bytes:
     pieces: list[bytes] = []
     left = max_bytes
     while body:
+        if len(pieces) == _MAX_MEMBERS:
+            raise CodingError(f"more than {_MAX_MEMBERS} members")
         inflater = zlib.decompressobj(window)
         pieces.append(inflater.decompress(body, left + 1))  # 0 would be no limit
         left -= len(pieces[-1])
