@@ -3,6 +3,10 @@
 A completion whose conversation nobody had yet began a chain of its own, or was linked to an earlier answer of its
 request; its `link_parent` says what it still awaits. When that is filed it moves there with all that continues it.
 This is rare (several workers, or a crash between two of them), so it is done one by one.
+
+It moves only to what continues, through those filed after it, what it was linked to when it was filed. The links of
+now tell the exporters in which chain each row began, and a row that was exported keeps its split by that. Of two
+conversations in the same words one may so wait for good, where the other was taken for its beginning.
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,13 +68,17 @@ async def adopt(connection: AsyncConnection, answers: Sequence[Question], parent
 async def _adopt_one(
     connection: AsyncConnection, child: Row[Any], offers: list[tuple[int, bytes]], idle_us: int
 ) -> bool:
+    before = (await connection.execute(select(_C.parent, _C.chain).where(_C.seq == child.seq))).one()
     link = offers[0][1]
-    candidates = [await _candidate(connection, seq, link) for seq, _ in offers]
+    candidates = [
+        await _candidate(connection, seq, link)
+        for seq, _ in offers
+        if await _filed_before(connection, child.seq, seq) == before.parent
+    ]
     awaited = Links(prompt=b"", parent=link, earlier=(), pair=None, pair_chars=0, step=0, tail=())
     choice = choose(Child(child.started_us, child.session, child.user), awaited, candidates, idle_us)
     if choice.parent is None:
         return False
-    before = (await connection.execute(select(_C.parent, _C.chain).where(_C.seq == child.seq))).one()
     family = await _family(connection, child.seq, before.chain)
     if choice.parent.seq in family:
         return False
@@ -91,6 +99,14 @@ async def _candidate(connection: AsyncConnection, seq: int, link: bytes) -> Cand
     ).one()
     chain, ended_us, session, user, children = row
     return Candidate(seq, chain, link, ended_us, session, user, children, same_prompt=False)
+
+
+async def _filed_before(connection: AsyncConnection, child: int, parent: int) -> int | None:
+    """The nearest of `parent` and what it continues that was filed before `child`."""
+    over: int | None = parent
+    while over is not None and over >= child:
+        over = (await connection.execute(select(_C.parent).where(_C.seq == over))).scalar_one_or_none()
+    return over
 
 
 async def _family(connection: AsyncConnection, seq: int, chain: int) -> list[int]:
