@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.records import Closed
+from tailrace.records import Closed, Relation
 from tests.chains.test_star_chains import Ask, Message, _client, _dialogues
 from tests.writer.filing import chat, kept, store
 
 GAP_US = 1_000
 
 
-def interleaved(seed: int, width: int) -> tuple[list[Closed], dict[int, Ask]]:
-    """The calls of all dialogues, each twice, `width` at a time; and what each asked."""
+def interleaved(seed: int, width: int, asides: float = 0.0) -> tuple[list[Closed], dict[int, Ask]]:
+    """The calls of all dialogues, each twice, `width` at a time; and what each asked.
+
+    `asides`: how often a call is asked again, and how often in other words.
+    """
     dice = random.Random(seed)
-    clients = [_client(dialogue["turns"], dice, 0.0, 0.0) for dialogue in _dialogues() * 2]
+    clients = [_client(dialogue["turns"], dice, asides, asides) for dialogue in _dialogues() * 2]
     calls: list[Closed] = []
     asks: dict[int, Ask] = {}
     running: list[tuple[int, int]] = []  # dialogue, free from this time on
@@ -79,6 +82,29 @@ async def test_each_dialogue_is_one_chain_in_the_store(tmp_path: Path, seed: int
         longest = max(chain, key=len)
         answers = [at for at, word in enumerate(longest) if word.startswith("assistant ")]
         assert sorted(chain, key=len) == [longest[: at + 1] for at in answers]
+
+
+@pytest.mark.parametrize("late_us", [0, 5 * GAP_US])
+async def test_retries_and_branches_lead_nobody_astray(tmp_path: Path, late_us: int) -> None:
+    calls, asks = interleaved(1, width=16, asides=0.1)
+    dice = random.Random(late_us)
+    ends = [one.start.at_us + one.end.duration_us + dice.randrange(late_us + 1) for one in calls if one.end is not None]
+    arriving = sorted(range(len(calls)), key=ends.__getitem__)
+    async with store(tmp_path) as (_, ingest):
+        for begin in range(0, len(calls), 25):
+            await ingest.file([calls[n] for n in arriving[begin : begin + 25]])
+    rows = [row for row, _ in await kept(tmp_path)]
+    number = {call.id.bytes: n for n, call in enumerate(calls)}
+    asked = {row.seq: asks[number[row.id]] for row in rows}
+    for row in rows:
+        said = asked[row.seq].said
+        answers = [at for at, word in enumerate(said, 1) if word.startswith("assistant ")]
+        parent = None if row.parent is None else asked[row.parent]
+        assert said[: max(answers, default=0)] == (() if parent is None else (*parent.said, parent.word))
+        assert row.children == sum(other.parent == row.seq for other in rows)
+        assert row.link_parent is None
+    assert {row.relation for row in rows} == set(Relation)
+    assert len({row.chain for row in rows}) == sum(row.parent is None for row in rows)
 
 
 async def test_a_system_prompt_that_changes_with_every_call_copies_nothing(tmp_path: Path) -> None:
