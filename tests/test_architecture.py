@@ -26,7 +26,8 @@ FUNCTION_LINES: Final = 50
 LAYERS: Final = [
     {"records", "ids", "errors", "clock", "__init__"},
     {"settings", "settings_checks", "settings_schema", "settings_secrets", "settings_source", "settings_load",
-     "settings_doc", "settings_examples", "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal"},
+     "settings_doc", "settings_examples", "settings_table", "settings_classifiers", "settings_classifier_checks",
+     "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal"},
     {"wire", "chains"},
     {"simulate"},
     {"journal", "upstream", "store"},

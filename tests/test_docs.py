@@ -39,7 +39,7 @@ def commands() -> Iterator[str]:
 def settings(model: type[BaseModel] = Settings) -> Iterator[str]:
     """The name of every setting."""
     for name, field in model.model_fields.items():
-        yield name
+        yield field.alias or name
         for inner in tables(field.annotation):
             yield from settings(inner)
 

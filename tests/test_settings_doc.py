@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,12 +20,13 @@ from tailrace.settings import (
     Server,
     Settings,
     Shadow,
-    Table,
     Target,
     Timeouts,
 )
+from tailrace.settings_classifiers import AppliesTo, Classifier, Context, Examples, Llm, Modes, Webhooks
 from tailrace.settings_doc import as_toml, example, markdown, settings
 from tailrace.settings_load import load, public
+from tailrace.settings_table import Table, keys_of
 
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "tailrace.example.toml"
 
@@ -37,15 +39,22 @@ def test_the_example_loads_and_changes_nothing() -> None:
     assert load(EXAMPLE, {}) == Settings()
 
 
-def test_what_the_example_comments_out_loads_too(tmp_path: Path) -> None:
+def test_what_the_example_comments_out_loads_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("docs/policies/one.md", "prompts/reply_intent.md", "gold/reply_intent.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
     path = tmp_path / "all.toml"
     text = re.sub(r"^#(?=[\[a-z])", "", example(), flags=re.MULTILINE)
     assert 'transport = "pool"' in text
-    path.write_text(text.replace('transport = "pool"', 'transport = "httpx"'))  # the pool goes through no proxy
+    text = text.replace('transport = "pool"', 'transport = "httpx"')  # the pool goes through no proxy
+    text = text.replace('when = "after"', 'when = "before"').replace("\nquestion", "\n#question")  # it is no qa
+    path.write_text(text + '\n[models.retention-bot]\ntargets = [{provider = "sim", model = "echo"}]\n')
     settings = load(path, dict.fromkeys(re.findall(r'"env:(\w+)"', text), "key"))
     alias = settings.models["support-bot"]
     assert [target.provider for target in alias.targets] == ["openai", "sim"]
     assert alias.fallback == (Fallback(provider="openai", model="gpt-5"),)
+    assert [action.do for action in settings.classifiers["reply_intent"].actions] == ["route", "tag", "note", "webhook"]
     assert (alias.shadow[0].share, alias.cache, settings.prices["gpt-5-mini"].output_usd_per_mtok) == (0.05, Cache(), 2)
 
 
@@ -65,10 +74,17 @@ def test_every_setting_has_a_meaning_and_a_place_in_example_and_markdown() -> No
         "routing.retry": Retry,
         "routing.cooldown": Cooldown,
         'prices."gpt-5-mini"': Price,
+        "classifiers.reply_intent": Classifier,
+        "classifiers.reply_intent.modes": Modes,
+        "classifiers.reply_intent.applies_to": AppliesTo,
+        "classifiers.reply_intent.context": Context,
+        "classifiers.reply_intent.llm": Llm,
+        "classifiers.reply_intent.llm.examples": Examples,
+        "webhooks": Webhooks,
     }
     for table, kind in tables.items():
-        inner = {key for key in kind.model_fields if f"{table}.{key}" in {name for name, _, _ in settings()}}
-        assert {key for at, key in shown if at == table} == kind.model_fields.keys() - inner
+        inner = {key for key in keys_of(kind) if f"{table}.{key}" in {name for name, _, _ in settings()}}
+        assert {key for at, key in shown if at == table} == keys_of(kind).keys() - inner
     for _, key in shown:
         assert f"| `{key}` |" in markdown()
         assert re.search(rf"\b{key}\b", example())

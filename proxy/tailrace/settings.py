@@ -1,15 +1,18 @@
 """The settings: frozen models, one per TOML table, each field with its default and one line of meaning.
 
-Owns the names a user types and nothing else; `settings_load.py` reads the file and the environment, resolves secrets
-and turns a mistake into one line, `settings_checks.py` knows which settings contradict each other, `settings_doc.py`
-writes them down. Sizes are bytes and accept "20 GiB"; times are seconds (`_s`) or milliseconds (`_ms`).
+Owns the names a user types and nothing else (`settings_classifiers.py` has those of classifiers); `settings_load.py`
+reads the file and the environment, resolves secrets and turns a mistake into one line, `settings_checks.py` knows which
+settings contradict each other, `settings_doc.py` writes them down. Sizes are bytes and accept "20 GiB"; times are
+seconds (`_s`) or milliseconds (`_ms`).
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
+
+from tailrace.settings_classifiers import Classifier, Webhooks
+from tailrace.settings_table import Bytes, Count, Seconds, Share, Table, Usd, parse_folder
 
 SIMULATED: Final = "sim"
 """The provider of every model named `sim/…`: built in, needs no key, never leaves the process."""
@@ -18,18 +21,6 @@ OPENAI_URL: Final = "https://api.openai.com/v1"
 
 MODEL_PLACE: Final = "{model}"
 """In a provider's `base_url`: where the path takes the model's name."""
-
-_UNITS: Final = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-def parse_bytes(value: object) -> object:
-    """Bytes from "512 KiB", "20 GiB", "100MB" or a plain number; other values are left for pydantic to refuse."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
-    if match is None or match[2].upper() not in _UNITS:
-        raise ValueError('a size such as 1048576, "512 KiB" or "20 GiB"')
-    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def split_base_url(base_url: str) -> tuple[str, str]:
@@ -49,26 +40,6 @@ def parse_fallback(value: object) -> object:
     if not (provider and model):
         raise ValueError('"provider/model" or {provider = …, model = …}')
     return Fallback(provider=provider, model=model)
-
-
-def parse_folder(value: object) -> object:
-    """A folder's path; an empty one would be the folder that the command happens to be called in."""
-    if isinstance(value, str) and (not value or "\0" in value):
-        raise ValueError('a folder such as "data" or "/var/lib/tailrace"')
-    return value
-
-
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Usd = Annotated[float, Field(ge=0)]
-
-
-class Table(BaseModel):
-    """A TOML table: frozen, and a key that is not a setting is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Server(Table):
@@ -330,6 +301,9 @@ class Settings(Table):
     """Aliases."""
     prices: dict[str, Price] = Field(default_factory=dict)
     """Overrides, by model."""
+    classifiers: dict[str, Classifier] = Field(default_factory=dict)
+    """What users' turns are labelled by."""
+    webhooks: Webhooks = Webhooks()
 
     def price_of(self, provider: str, model: str) -> Price | None:
         """The configured price of a provider's model: the provider's own before the model's; None: there is none."""

@@ -10,17 +10,23 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from tailrace.records import Json
-from tailrace.settings import OPENAI_URL, Settings, Table, parse_bytes
+from tailrace.settings import OPENAI_URL, Settings
 from tailrace.settings_examples import PROVIDERS
 from tailrace.settings_schema import bare, origin
+from tailrace.settings_table import Table, keys_of, parse_bytes
 
 _HEADER: Final = """\
 # Every setting of Tailrace with its default; `#key = …` is not set. Keep only the lines you change.
 # In the environment: TAILRACE_SERVER__PORT=4701 sets `port` of [server]."""
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
-_NAMES: Final = {"providers": "openai", "models": "support-bot", "prices": '"gpt-5-mini"'}
+_NAMES: Final = {
+    "providers": "openai",
+    "models": "support-bot",
+    "prices": '"gpt-5-mini"',
+    "classifiers": "reply_intent",
+}
 """What a user's own table is called in the example."""
-_OFF: Final = ("models.", "prices.")
+_OFF: Final = ("models.", "prices.", "classifiers.", "webhooks")
 """Tables that the example comments out."""
 _REQUIRED: Final = {
     "base_url": OPENAI_URL,
@@ -30,6 +36,10 @@ _REQUIRED: Final = {
     "share": 0.05,
     "input_usd_per_mtok": 0.25,
     "output_usd_per_mtok": 2,
+    "from": "gold/reply_intent.jsonl",
+    "label": "confirm",
+    "on": "reject",
+    "do": "route",
 }
 _GIVEN: Final = ("base_url", "api_key")
 _UNSET: Final = {
@@ -44,8 +54,42 @@ _UNSET: Final = {
     "cache_write_usd_per_mtok": 0.25,
     "input_audio_usd_per_mtok": 10,
     "output_audio_usd_per_mtok": 20,
+    "step": ">=2",
+    "question": "Which date does the user name?",
+    "instructions": "prompts/reply_intent.md",
+    "documents": "docs/policies",
+    "embeddings": "text-embedding-3-small",
+    "temperature": 0,
+    "max_tokens": 200,
+    "role": "assistant",
+    "target": "retention-bot",
+    "text": "Thank you. We have stopped.",
+    "url": "https://hooks.example.com/tailrace",
+    "tag": "intent",
+    "secret": "env:WEBHOOK_SECRET",
 }
-_SHOWN: Final = {"shadow": [{"provider": "openai", "model": "gpt-5-nano", "share": 0.05}]}
+_SHOWN: Final = {
+    "shadow": [{"provider": "openai", "model": "gpt-5-nano", "share": 0.05}],
+    "labels": {
+        "confirm": "agrees or accepts",
+        "reject": "declines or wants something else",
+        "question": "asks before deciding",
+        "none": "anything else",
+    },
+    "glossary": {"PNR": "booking reference"},
+    "rules": [
+        {"label": "confirm", "any": [r"(?i)^(yes|yep|sure|ok(ay)?)\b"], "not": [r"(?i)\bbut\b"], "role": "assistant"},
+        {"label": "reject", "exact": ["no", "no thanks"]},
+        {"label": "question", "all": [r"(?i)\b(what|when|how)\b", r"\?"]},
+    ],
+    "actions": [
+        {"on": "reject", "min_confidence": 0.95, "do": "route", "target": "retention-bot", "dry_run": True},
+        {"on": "confirm", "do": "tag", "tag": "intent"},
+        {"on": "question", "do": "note", "text": "The user is still undecided."},
+        {"on": "reject", "do": "webhook", "url": "https://hooks.example.com/tailrace"},
+    ],
+    "hosts": ["hooks.example.com"],
+}
 """What the example shows instead of a default that says nothing."""
 _PROVIDERS_HEADER: Final = (
     "# ---- Providers, to be uncommented and kept. Their names are yours to choose: clients ask for `name/model`."
@@ -108,7 +152,7 @@ def as_toml(values: Mapping[str, Json], table: str = "") -> str:
 def _tables(name: str, kind: type[Table]) -> Iterator[tuple[str, str, list[Setting]]]:
     below: list[tuple[str, type[Table]]] = []
     entries: list[Setting] = []
-    for key, field in kind.model_fields.items():
+    for key, field in keys_of(kind).items():
         inner = _inner(field)
         if inner is None or inner[0] == "[]":
             entries.append(_setting(name, key, field))
@@ -136,7 +180,7 @@ def _setting(table: str, key: str, field: FieldInfo) -> Setting:
     if default is PydanticUndefined or default is None:
         return Setting(table, key, None, _value({**_REQUIRED, **_UNSET}[key]), meaning)
     shown = _value(_size(default) if _is_size(field) else default)
-    return Setting(table, key, shown, _value(_SHOWN[key]) if key in _SHOWN else shown, meaning)
+    return Setting(table, key, shown, _value(_SHOWN[key]) if key in _SHOWN and not default else shown, meaning)
 
 
 def _is_size(field: FieldInfo) -> bool:

@@ -18,6 +18,7 @@ from tailrace.errors import SettingsError
 from tailrace.records import Json
 from tailrace.settings import Settings
 from tailrace.settings_checks import Problem, contradictions
+from tailrace.settings_classifier_checks import classifier_problems, unreadable
 from tailrace.settings_schema import describe, expected, meaning, suggestion, takes_text
 from tailrace.settings_secrets import CLIENT, NO_KEY, resolve_secrets
 from tailrace.settings_source import KeyPath, Layers, from_text, read_layers
@@ -44,7 +45,7 @@ def load_with_text(path: Path | None, environ: Mapping[str, str]) -> tuple[Setti
     except ValidationError as exc:
         problems += _problems(exc.errors(include_url=False))
         raise _error(layers, problems) from None  # the original repeats the input, which may hold a secret
-    problems += contradictions(settings)
+    problems += [*contradictions(settings), *classifier_problems(settings), *unreadable(settings)]
     if problems:
         raise _error(layers, problems)
     return settings, layers.text

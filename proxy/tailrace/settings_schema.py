@@ -12,8 +12,9 @@ from pydantic import BaseModel, SecretStr
 from tailrace.records import Json
 from tailrace.settings import Settings
 from tailrace.settings_source import KeyPath
+from tailrace.settings_table import keys_of
 
-_SECRET: Final = ("api_key", "headers", "proxy")
+_SECRET: Final = ("api_key", "headers", "proxy", "secret")
 _LONGEST: Final = 60
 _EXPECTED: Final = {
     "int_type": "a whole number",
@@ -35,6 +36,7 @@ _EXPECTED: Final = {
     "literal_error": "{expected}",
     "enum": "{expected}",
     "too_short": "at least {min_length} entry",
+    "string_too_long": "at most {max_length} characters",
 }
 
 
@@ -47,7 +49,7 @@ def expected(kind: str, context: Mapping[str, Json]) -> str | None:
 def meaning(path: KeyPath) -> str:
     """The docstring of the setting at `path`; empty for an entry of a user's own table."""
     owner = _kind(path[:-1])
-    field = owner.model_fields.get(str(path[-1])) if _is_model(owner) else None
+    field = keys_of(owner).get(str(path[-1])) if _is_model(owner) else None
     return (field.description or "").replace("\n", " ") if field else ""
 
 
@@ -61,7 +63,7 @@ def suggestion(path: KeyPath) -> str:
     """What to do about the unknown key at the end of `path`."""
     name = str(path[-1])
     owner = _kind(path[:-1])
-    known = sorted(owner.model_fields) if _is_model(owner) else []
+    known = sorted(keys_of(owner)) if _is_model(owner) else []
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f'did you mean "{close[0]}"?'
@@ -96,7 +98,7 @@ def _kind(path: KeyPath) -> Json:
     kind: Json = Settings
     for part in path:
         if _is_model(kind):
-            field = kind.model_fields.get(str(part))
+            field = keys_of(kind).get(str(part))
             kind = field.annotation if field else None
         elif origin(kind) in {dict, tuple}:
             kind = get_args(kind)[1 if origin(kind) is dict else 0]

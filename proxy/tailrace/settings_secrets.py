@@ -37,6 +37,19 @@ def resolve_secrets(values: dict[str, Json], environ: Mapping[str, str]) -> Iter
                 for header in headers:
                     yield from _resolve_text(headers, header, ("providers", name, "headers"), environ)
             yield from _resolve_text(provider, "proxy", ("providers", name), environ)
+    webhooks = values.get("webhooks")
+    if isinstance(webhooks, dict):
+        yield from _resolve_secret(webhooks, environ)
+
+
+def _resolve_secret(webhooks: dict[str, Json], environ: Mapping[str, str]) -> Iterator[Problem]:
+    reference = webhooks.get("secret")
+    if isinstance(reference, str):
+        try:
+            webhooks["secret"] = _resolve(reference, environ, "WEBHOOK_SECRET")
+        except UnresolvedError as exc:
+            webhooks["secret"] = None
+            yield Problem(("webhooks", "secret"), str(exc))
 
 
 def _resolve_key(name: str, provider: dict[str, Json], environ: Mapping[str, str]) -> Iterator[Problem]:
@@ -47,7 +60,7 @@ def _resolve_key(name: str, provider: dict[str, Json], environ: Mapping[str, str
         provider["api_key"] = _WORDS[reference]
         return
     try:
-        provider["api_key"] = _resolve(reference, environ, name)
+        provider["api_key"] = _resolve(reference, environ, f"{name}_API_KEY")
     except UnresolvedError as exc:
         provider["api_key"] = None
         yield Problem(("providers", name, "api_key"), f"{exc}; or write {CLIENT!r} to pass the caller's own key on")
@@ -60,19 +73,19 @@ def _resolve_text(
     reference = table.get(key)
     if isinstance(reference, str) and reference.startswith(("env:", "file:")):
         try:
-            table[key] = _resolve(reference, environ, place[1])
+            table[key] = _resolve(reference, environ, f"{place[1]}_API_KEY")
         except UnresolvedError as exc:
             yield Problem((*place, key), str(exc))
 
 
-def _resolve(reference: str, environ: Mapping[str, str], provider: str) -> str:
+def _resolve(reference: str, environ: Mapping[str, str], variable: str) -> str:
     scheme, _, rest = reference.partition(":")
     if scheme == "env":
         secret = _from_environment(rest, environ)
     elif scheme == "file":
         secret = _from_file(rest)
     else:
-        variable = re.sub(r"[^A-Z0-9]", "_", provider.upper()) + "_API_KEY"
+        variable = re.sub(r"[^A-Z0-9]", "_", variable.upper())
         raise UnresolvedError(f'a secret is not written here; put it into a variable and write "env:{variable}"')
     if not (secret.isascii() and secret.isprintable()):
         raise UnresolvedError(f"{reference} holds a line break or a character that no header can carry; store it anew")
