@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tailrace.classify import ready
 from tailrace.commands.options import AsJson, Config
 from tailrace.settings_doc import as_toml, example
 from tailrace.settings_load import config_hash, load, public
@@ -24,6 +25,8 @@ def check_config(
         typer.echo(example(), nl=False)
         return
     settings = load(config, os.environ)
+    for name, classifier in settings.classifiers.items():
+        ready.load(name, classifier)
     if as_json:
         typer.echo(json.dumps({"ok": True, "config": config_hash(settings), "settings": public(settings)}))
         return
