@@ -27,6 +27,7 @@ from tailrace.classify.harness import without_harness
         ("an end alone</system-reminder> stays", "an end alone</system-reminder> stays"),
         ("what does <task> mean?", "what does <task> mean?"),
         ("<context>a<context>b</context>yes", "yes"),
+        ("<context>a</think>b</context>yes", "yes"),
         ("  ok  ", "ok"),
     ],
 )

@@ -1,6 +1,6 @@
 """A label is found again for the same turn in the same context, and for no other."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.classify.cache import key_of
@@ -22,6 +22,8 @@ def test_case_and_space_do_not_matter_where_they_may_not() -> None:
     assert key_of("v", Subject("ok", before="tool")) != key_of("v", Subject("ok"))
 
 
+@example(Subject("ab"), Subject("b", previous="a"))
+@example(Subject("x", (Turn("user", "a"),)), Subject("xuser", (Turn("", "a"),)))
 @given(SUBJECT, SUBJECT)
 def test_other_subjects_have_other_keys(one: Subject, other: Subject) -> None:
     assert (key_of("v", one, folded=False) == key_of("v", other, folded=False)) == (one == other)
