@@ -10,7 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
-import re2
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from tailrace.settings_table import Count, Seconds, Share, Table
@@ -45,6 +44,8 @@ def compile_expression(text: str) -> Any:
     Raises:
         ValueError: it is no expression of RE2, or one of more than a MiB.
     """
+    import re2  # noqa: PLC0415 3 MB that no process needs whose settings have no rule
+
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _EXPRESSION_BYTES

@@ -109,6 +109,16 @@ def test_the_window_is_bounded_and_keeps_the_newest_ends() -> None:
     assert [turn.text for turn in found.turns] == [f"{CUT}ree", "What about four?"]
 
 
+def test_of_a_very_long_turn_its_end_is_looked_at() -> None:
+    dump = "<tool_output>" + "x" * 70_000 + "</tool_output>"
+    found = chat(user("first"), user(dump + "yes"), context=Context(text_chars=50))
+    assert found is not None
+    assert found.text == "yes"
+    many = chat(user([{"type": "text", "text": str(n)} for n in range(200)]))
+    assert many is not None
+    assert many.text.split() == [str(n) for n in range(136, 200)]
+
+
 def test_the_previous_label_shows_only_where_it_is_asked_for() -> None:
     assert chat(user("a"), context=Context(), previous="x") == Subject("a")
     assert chat(user("a"), context=Context(previous_label=True), previous="x") == Subject("a", previous="x")

@@ -33,8 +33,7 @@ _OWN: Final = ("user_query", "userRequest", "user_message", "user-message", "tas
 
 _ADDED_NAMES: Final = frozenset(name.lower() for name in _ADDED)
 _OWN_NAMES: Final = frozenset(name.lower() for name in _OWN)
-_NAMES: Final = "|".join(sorted((*_ADDED, *_OWN), key=len, reverse=True))
-_TAG: Final = re.compile(rf"<(?P<end>/?)(?P<name>{_NAMES})(?:\s[^<>]{{0,300}})?>", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(/?)([A-Za-z][\w-]{1,40})(?:\s[^<>]{0,300})?>")
 _AGENTS: Final = re.compile(r"^# AGENTS\.md instructions for [^\n]{0,500}$", re.MULTILINE)
 _INTERRUPTED: Final = re.compile(r"^\[Request interrupted by user[^\]\n]{0,40}\]$", re.MULTILINE)
 _GAPS: Final = re.compile(r"\n[ \t]*(?:\n[ \t]*)+\n")
@@ -52,7 +51,11 @@ def without_harness(text: str, *, begins_amid: bool = False) -> str:
 
 
 def _without_blocks(text: str, *, begins_amid: bool) -> str:
-    tags = [(match.start(), match.end(), match["name"].lower(), bool(match["end"])) for match in _TAG.finditer(text)]
+    tags = [
+        (match.start(), match.end(), name, bool(match[1]))
+        for match in _TAG.finditer(text)
+        if (name := match[2].lower()) in _ADDED_NAMES or name in _OWN_NAMES
+    ]
     last_end = {name: start for start, _, name, is_end in tags if is_end}
     kept: list[str] = []
     at = 0

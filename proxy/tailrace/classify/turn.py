@@ -6,7 +6,7 @@ Pure, and on the event loop: it looks at the newest turns only, and at a bounded
 the user's words. Must not judge, and must not rebuild a message: what is stripped here is stripped for the label only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -20,10 +20,10 @@ Role = Literal["user", "tool", "assistant"]
 CUT: Final = "…"
 """Stands where something was left out."""
 
-_MOST_CHARS: Final = 200_000
-"""Of one message, its end: a harness puts what it adds before the user's words, or right behind them."""
-_MOST_NEW: Final = 64
-"""Messages of one turn that are looked at, the newest."""
+_MOST_CHARS: Final = 60_000
+"""Of one turn, its end: a harness puts what it adds before the user's words, or right behind them."""
+_MOST_MESSAGES: Final = 64
+"""Messages of the turn, and before it, that are looked at, the newest; and parts of one message."""
 _TEXTS: Final = frozenset((None, "text", "input_text", "output_text"))
 _OBJECTS: Final = {
     "image_url": "[image]",
@@ -74,7 +74,7 @@ def subject_of(
         begin, new = max(last, 0), messages[max(last, 0) : last + 1]
     else:
         begin, new = last + 1, messages[last + 1 :]
-    text = "\n\n".join(filter(None, (_text_of(message) for message in new[-_MOST_NEW:] if _role(message) == role)))
+    text = _joined(message for message in new[-_MOST_MESSAGES:] if _role(message) == role)
     if not _has_words(text):
         return None
     before = _before(new) if role == "user" else None
@@ -133,23 +133,33 @@ def _window(messages: Sequence[dict[str, Any]], context: Context) -> tuple[Turn,
 
 def _newest(messages: Sequence[dict[str, Any]]) -> Iterator[Turn]:
     """The turns with words of the user and the assistant, newest first; a bounded number is looked at."""
-    for message in reversed(messages[-_MOST_NEW:]):
+    for message in reversed(messages[-_MOST_MESSAGES:]):
         role = _role(message)
-        if role in {"user", "assistant"} and (text := _text_of(message)):
+        if role in {"user", "assistant"} and (text := _joined([message])):
             yield Turn(role, text)
 
 
-def _text_of(message: dict[str, Any]) -> str:
+def _joined(messages: Iterable[dict[str, Any]]) -> str:
+    """The words of several messages that are one turn."""
+    left, texts = _MOST_CHARS, list[str]()
+    for message in reversed(list(messages)):
+        if left <= 0:
+            break
+        raw = _raw(message)
+        texts.append(without_harness(raw[-left:], begins_amid=len(raw) > left))
+        left -= len(raw)
+    return "\n\n".join(filter(None, reversed(texts)))
+
+
+def _raw(message: dict[str, Any]) -> str:
     content = message.get("content")
-    text = content if isinstance(content, str) else _parts(content)
-    cut = len(text) > _MOST_CHARS
-    return without_harness(text[-_MOST_CHARS:], begins_amid=cut)
+    return content if isinstance(content, str) else _parts(content)
 
 
 def _parts(content: Json) -> str:
     if not isinstance(content, list):
         return ""
-    return "\n".join(filter(None, map(_part, content)))
+    return "\n".join(filter(None, map(_part, content[-_MOST_MESSAGES:])))
 
 
 def _part(part: Json) -> str:
