@@ -70,6 +70,54 @@ class Relation(StrEnum):
     RETRY = "retry"  # the same prompt after the same parent again
 
 
+class LabelSource(StrEnum):
+    """Who or what decided on a label."""
+
+    RULE = "rule"
+    CACHE = "cache"  # the same text in the same context was labelled before, by the same version
+    STUDENT = "student"
+    LLM = "llm"
+    HUMAN = "human"  # outranks all others
+    PROPAGATED = "propagated"  # from a near-duplicate
+    IMPORTED = "imported"
+
+
+class LabelMode(StrEnum):
+    """Whether a label counts."""
+
+    LIVE = "live"  # it does, and may act
+    SHADOW = "shadow"  # it stands beside the one that does, to compare
+    AUDIT = "audit"  # drawn at random after the answer, to hold the student to its guarantee
+
+
+class Do(StrEnum):
+    """What an action does."""
+
+    ROUTE = "route"
+    WEBHOOK = "webhook"
+    TAG = "tag"
+    REPLY = "reply"
+    NOTE = "note"
+
+
+class Outcome(StrEnum):
+    """How far an action has come."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    FAILED = "failed"  # and is not tried again
+    RETRIED = "retried"  # failed, and is tried again
+
+
+class StudentState(StrEnum):
+    """Whether a student may answer alone."""
+
+    SHADOW = "shadow"
+    LIVE = "live"
+    DEMOTED = "demoted"  # was live, and the traffic has drifted
+    REFUSED = "refused"  # what was asked of it is out of any student's reach
+
+
 class Endpoint(StrEnum):
     """The parsed endpoints; what else passes through is `other`."""
 
@@ -204,6 +252,80 @@ class Feedback:
     text: str | None = None
     correction: Json | None = None  # the message that the answer should have been
     tags: dict[str, str] | None = None
+
+
+LabelValue = Json
+"""A label; the labels, as a tuple of strings, of a text that may have several; else what was found, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a classifier, or a person, says of the user's new turn in a completion's request. None of these is ever
+    changed or deleted: what counts is a person's newest label, else the newest one that is live."""
+
+    id: UUID  # version 7, its own: the same label filed again is the same
+    completion: UUID
+    at_us: int
+    classifier: str
+    version: str  # of the classifier: a hash over what changes the meaning of its labels
+    source: str  # a LabelSource word
+    label: LabelValue | None = None  # None: it could not be labelled, `error` says why
+    mode: str = LabelMode.LIVE
+    confidence: float | None = None  # a calibrated probability; None is unknown, never 0
+    latency_us: int | None = None
+    error: str | None = None  # the kind of an answer that was not on the list; never the answer's words
+    note: str | None = None  # such as the rules that fired
+    who: str | None = None  # the person
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What was done, or is to be, because of a label. One record each time its outcome changes."""
+
+    id: UUID  # version 7, of this record
+    completion: UUID
+    at_us: int
+    classifier: str
+    version: str
+    label: str  # that caused it
+    do: str  # a Do word
+    key: str  # names the action: records of one action share it, and no two actions of a completion do
+    outcome: str  # an Outcome word
+    target: str | None = None  # the model, the host, the tag, …
+    dry_run: bool = False
+    attempts: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a version of a classifier is. Only the first one of a version is kept."""
+
+    at_us: int
+    classifier: str
+    version: str
+    definition: Json
+
+
+@dataclass(frozen=True, slots=True)
+class StudentChange:
+    """A step of a student's state machine: one record for each transition, with its reason."""
+
+    id: UUID  # version 7, of this record
+    at_us: int
+    classifier: str
+    version: str  # of the classifier
+    number: int  # of the student among those of the classifier
+    state: str  # a StudentState word
+    reason: str
+    threshold: float | None = None  # of its confidence, from which on it answers alone
+    coverage: float | None = None  # share of texts at or above the threshold
+    counts: dict[str, int] | None = None  # what the decision rests on: audits, errors, …
+    file: str | None = None  # the student's matrix, inside the data folder
+
+
+Labelled = Label | Action | Definition | StudentChange
+"""What the classifiers write down."""
 
 
 @dataclass(frozen=True, slots=True)

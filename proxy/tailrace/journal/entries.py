@@ -8,12 +8,27 @@ from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 import orjson
 
-from tailrace.records import Attempt, End, Feedback, Gap, Json, Retried, Start
+from tailrace.journal.frames import Kind
+from tailrace.records import (
+    Action,
+    Attempt,
+    Definition,
+    End,
+    Feedback,
+    Gap,
+    Json,
+    Label,
+    Labelled,
+    Retried,
+    Start,
+    StudentChange,
+)
 
-_R = TypeVar("_R", Start, Retried, End, Gap, Feedback, Attempt)
+_R = TypeVar("_R", Start, Retried, End, Gap, Feedback, Attempt, Labelled)
 
 
 class Unreadable(Exception):
@@ -24,7 +39,18 @@ def _names(record: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record))
 
 
-_FIELDS: Final = {record: frozenset(_names(record)) for record in (Start, Retried, End, Gap, Feedback, Attempt)}
+LABELLED: Final[dict[Kind, type[Labelled]]] = {
+    Kind.LABEL: Label,
+    Kind.ACTION: Action,
+    Kind.DEFINITION: Definition,
+    Kind.STUDENT: StudentChange,
+}
+"""What the classifiers write down, by its kind."""
+_KIND_OF: Final = {record: kind for kind, record in LABELLED.items()}
+_FIELDS: Final[dict[type, frozenset[str]]] = {
+    record: frozenset(_names(record))
+    for record in (Start, Retried, End, Gap, Feedback, Attempt, *LABELLED.values())
+}
 
 
 def _packer(record: type) -> Callable[[Any], dict[str, Any]]:
@@ -40,6 +66,7 @@ _pack_end: Final = _packer(End)
 _pack_gap: Final = _packer(Gap)
 _pack_feedback: Final = _packer(Feedback)
 _pack_attempt: Final = _packer(Attempt)
+_pack_labelled: Final = {record: _packer(record) for record in LABELLED.values()}
 
 
 def encode_start(start: Start) -> bytes:
@@ -70,6 +97,11 @@ def encode_gap(gap: Gap) -> bytes:
 def encode_feedback(feedback: Feedback) -> bytes:
     """Header of a FEEDBACK record."""
     return orjson.dumps(_pack_feedback(feedback))
+
+
+def encode_labelled(said: Labelled) -> tuple[Kind, bytes]:
+    """Kind and header of what a classifier writes down. Raises TypeError where its JSON cannot be written."""
+    return _KIND_OF[type(said)], orjson.dumps(_pack_labelled[type(said)](said))
 
 
 def decode_start(header: bytes) -> Start:
@@ -103,6 +135,25 @@ def decode_feedback(header: bytes) -> Feedback:
     raw = _load(header)
     raw.setdefault("key", None)
     return _build(Feedback, raw)
+
+
+def decode_labelled(kind: Kind, header: bytes) -> Labelled:
+    """The header of a record of one of the kinds `LABELLED`; a list of strings is a tuple. Raises Unreadable."""
+    raw = _load(header)
+    for name in ("id", "completion"):
+        if name in raw:
+            raw[name] = _uuid(raw[name])
+    label = raw.get("label")
+    if kind is Kind.LABEL and isinstance(label, list) and all(isinstance(each, str) for each in label):
+        raw["label"] = tuple(label)
+    return _build(LABELLED[kind], raw)
+
+
+def _uuid(text: Json) -> UUID:
+    try:
+        return UUID(text)
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise Unreadable(f"no id: {exc}") from exc
 
 
 def _load(header: bytes) -> dict[str, Json]:

@@ -24,19 +24,25 @@ _WHOLE: Final = struct.Struct("<4sIIB16sQII")
 HEAD_BYTES: Final = _HEAD.size
 OVERHEAD_BYTES: Final = _WHOLE.size
 MAX_PAYLOAD_BYTES: Final = 2**30
+NOBODY: Final = bytes(16)
+"""In the stead of a completion's id, where a record belongs to none that is running."""
 
 
 class Kind(IntEnum):
-    """What a record is. Numbers are never reused; 6 and 7 are taken by what later writes labels and actions."""
+    """What a record is. Numbers are never reused."""
 
     START = 1
     ATTEMPT = 2
     PART = 3
     END = 4
     GAP = 5
+    LABEL = 6
+    ACTION = 7
     FEEDBACK = 8
     SEAL = 9  # the segment's last frame: its owner goes on in the next segment, or has closed in order
     AMEND = 10  # another End for a completion: its answer was cut after END was written, or END could not be
+    DEFINITION = 11  # of a classifier's version
+    STUDENT = 12  # a student of a classifier changed its state
 
 
 _KINDS: Final = {int(kind): kind for kind in Kind}

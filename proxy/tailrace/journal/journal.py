@@ -14,6 +14,7 @@ What is promised, and what becomes of a record that cannot be kept:
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,17 +28,16 @@ from tailrace.errors import Code, LogUnavailable, WorkFailed
 from tailrace.journal import entries, frames
 from tailrace.journal.commits import Commits, Failure, Need, Waiter, refuse
 from tailrace.journal.entry import Entry
-from tailrace.journal.frames import Kind
+from tailrace.journal.frames import NOBODY, Kind
 from tailrace.journal.segment import Disk, PosixDisk, Segment, bytes_on_disk, make_directory
 from tailrace.journal.space import Place
-from tailrace.journal.supply import FAILING, SEAL_BYTES, Supply, Ticket
+from tailrace.journal.supply import SEAL_BYTES, Supply, Ticket
 from tailrace.journal.thread import DiskThread
-from tailrace.records import End, Feedback, Gap, Retried, Start, Status
+from tailrace.records import End, Feedback, Gap, Labelled, Retried, Start, Status
 from tailrace.settings import Log
 
 RETRY_S: Final = 1.0
 """How long after a failure, or at the cap, a fresh segment is tried again."""
-_NOBODY: Final = bytes(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +157,30 @@ class Journal:
         """Returns when it is durable. Raises LogUnavailable."""
         await self._note(Kind.FEEDBACK, entries.encode_feedback(feedback))
 
+    def label(self, said: Labelled) -> Waiter:
+        """Write down what a classifier said or did. The future resolves when it is durable; nobody need wait for it.
+
+        Raises:
+            LogUnavailable: the log is full, failing or closed; one that is found to be so later fails the future.
+        """
+        return self._note(*entries.encode_labelled(said))
+
+    async def labels(self, said: Iterable[Labelled]) -> None:
+        """Returns when all of it is durable. Raises LogUnavailable, and then some of it may be in the log."""
+        for waiter in [self.label(one) for one in said]:
+            await waiter
+
     def _note(self, kind: Kind, header: bytes) -> Waiter:
         """A record that belongs to no running completion; the waiter resolves when it is durable."""
-        place = self._supply.space.take(frames.size_of(header, b""))
-        if place is None:
-            raise LogUnavailable(self._supply.trouble or FAILING)
         waiter = self.new_waiter()
-        self._put(place, kind, None, header, b"", need=Need.DURABLE, waiter=waiter)
+        size = frames.size_of(header, b"")
+        space = self._supply.space
+        granted = partial(self._put, kind=kind, entry=None, header=header, body=b"", need=Need.DURABLE, waiter=waiter)
+        place = None if self._supply.waiting else space.take(size)
+        if place is not None:
+            granted(place)
+        else:
+            self._supply.wait(Ticket(size, space.take, granted, partial(refuse, waiter)))
         if waiter.done():
             waiter.result()
         return waiter
@@ -299,7 +316,7 @@ class Journal:
             if waiter is not None:
                 refuse(waiter)
             return
-        id_, home = (_NOBODY, 0) if entry is None else (entry.id, entry.home)
+        id_, home = (NOBODY, 0) if entry is None else (entry.id, entry.home)
         segment = place.segment
         buffers = frames.encode(kind, id_, self._clock.stamp(), header, body, home=home, seed=segment.salt)
         self._commits.write(segment, place.offset, buffers, need, waiter, note)
@@ -307,7 +324,7 @@ class Journal:
 
     def _seal(self, segment: Segment, used: int) -> None:
         """The segment takes no more records: say so in it, and close it once all in it is durable."""
-        buffers = frames.encode(Kind.SEAL, _NOBODY, self._clock.stamp(), b"", b"", home=0, seed=segment.salt)
+        buffers = frames.encode(Kind.SEAL, NOBODY, self._clock.stamp(), b"", b"", home=0, seed=segment.salt)
         self._commits.write(segment, used, buffers)
         self._commits.retire(segment, used + SEAL_BYTES)
 

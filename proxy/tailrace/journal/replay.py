@@ -18,11 +18,11 @@ from typing import Final
 from uuid import UUID
 
 from tailrace.journal import entries
-from tailrace.journal.entries import Unreadable
-from tailrace.journal.frames import Frame, Kind, Torn
+from tailrace.journal.entries import LABELLED, Unreadable
+from tailrace.journal.frames import NOBODY, Frame, Kind, Torn
 from tailrace.journal.segment import SUFFIX_NEW, Name
 from tailrace.journal.tail import Damage, Tail
-from tailrace.records import Amended, Closed, End, Feedback, Gap, Poison, Retried
+from tailrace.records import Amended, Closed, End, Feedback, Gap, Labelled, Poison, Retried
 
 BATCH_BYTES: Final = 64 * 2**20
 """Of request and answer bodies in a batch; one completion more may exceed it."""
@@ -36,6 +36,7 @@ class Batch:
     amended: list[Amended] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
+    labelled: list[Labelled] = field(default_factory=list)
     poisons: list[Poison] = field(default_factory=list)
     held: list[Tail] = field(default_factory=list)
     size_bytes: int = 0
@@ -44,7 +45,8 @@ class Batch:
         return len(self) > 0
 
     def __len__(self) -> int:
-        return len(self.closed) + len(self.amended) + len(self.gaps) + len(self.feedback) + len(self.poisons)
+        beside = len(self.gaps) + len(self.feedback) + len(self.labelled) + len(self.poisons)
+        return len(self.closed) + len(self.amended) + beside
 
 
 @dataclass(slots=True)
@@ -213,7 +215,7 @@ class Replay:
         try:
             self._take_frame(owner, tail, item, batch)
         except Unreadable as error:
-            id_ = None if item.kind in (Kind.GAP, Kind.FEEDBACK) else item.id
+            id_ = None if item.id == NOBODY else item.id
             at = tail.offset - item.size
             _poison(batch, tail, at, str(error), item.header + b"\n" + item.body, item.stamp, id_)
 
@@ -224,6 +226,9 @@ class Replay:
             _hold(batch, tail)
         elif frame.kind is Kind.FEEDBACK:
             batch.feedback.append(entries.decode_feedback(frame.header))
+            _hold(batch, tail)
+        elif frame.kind in LABELLED:
+            batch.labelled.append(entries.decode_labelled(frame.kind, frame.header))
             _hold(batch, tail)
         elif frame.kind is Kind.START:
             self._start(owner, tail, frame, batch)

@@ -198,6 +198,95 @@ class Feedback(SQLModel, table=True):
     tags: str | None = None
 
 
+class LabelRow(SQLModel, table=True):
+    """What a classifier or a person says of a completion's new turn. Never changed: what counts of several, `rank` says.
+
+    `completion` is an id and no number, as a label may be filed before its completion. `text` is what queries compare:
+    the label, several labels with a line each, or the JSON of what was found; `value` is the label as JSON.
+    """
+
+    __tablename__: ClassVar[str] = "label"
+    __table_args__ = (
+        Index("label_completion", "completion", "classifier", "rank"),
+        Index("label_classifier", "classifier", "mode"),
+        Index("label_human", "classifier", sqlite_where=text("source = 'human'")),
+    )
+
+    seq: int = Field(primary_key=True)
+    id: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    at_us: int = Field(sa_type=BigInteger)
+    completion: bytes
+    classifier: str
+    version: str
+    source: str
+    mode: str
+    rank: int
+    text: str | None = None
+    value: bytes | None = None
+    confidence: float | None = None
+    latency_us: int | None = Field(default=None, sa_type=BigInteger)
+    error: str | None = None
+    note: str | None = None
+    who: str | None = None
+
+
+class ActionRow(SQLModel, table=True):
+    """What was done, or was to be, because of a label: a row each time its outcome changed, and the newest counts."""
+
+    __tablename__: ClassVar[str] = "action"
+    __table_args__ = (
+        Index("action_completion", "completion", "key"),
+        Index("action_open", "at_us", sqlite_where=text("do = 'webhook' AND outcome IN ('planned', 'retried')")),
+    )
+
+    seq: int = Field(primary_key=True)
+    id: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    at_us: int = Field(sa_type=BigInteger)
+    completion: bytes
+    classifier: str
+    version: str
+    label: str
+    do: str
+    key: str
+    outcome: str
+    target: str | None = None
+    dry_run: bool
+    attempts: int
+    error: str | None = None
+
+
+class ClassifierVersion(SQLModel, table=True):
+    """One version of a classifier, and when it was first met. `definition` is JSON, NULL until it is told."""
+
+    __tablename__: ClassVar[str] = "classifier_version"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    name: str = Field(primary_key=True)
+    version: str = Field(primary_key=True)
+    first_us: int = Field(sa_type=BigInteger)
+    definition: bytes | None = None
+
+
+class StudentRow(SQLModel, table=True):
+    """A transition of a student's state machine; the newest of a classifier is its state."""
+
+    __tablename__: ClassVar[str] = "student"
+    __table_args__ = (Index("student_classifier", "classifier"),)
+
+    seq: int = Field(primary_key=True)
+    id: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    at_us: int = Field(sa_type=BigInteger)
+    classifier: str
+    version: str
+    number: int
+    state: str
+    reason: str
+    threshold: float | None = None
+    coverage: float | None = None
+    counts: str | None = None
+    file: str | None = None
+
+
 class Raw(SQLModel, table=True):
     """The bytes of a `request` or an `answer` whose parts cannot be proven to rebuild it, and why."""
 

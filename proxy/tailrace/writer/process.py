@@ -45,21 +45,24 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
         collector.spare()
         parent.report_ready()
         try:
-            await _file_all(settings, connection, ingest, replay, stopping)
+            await file_all(settings, connection, ingest, replay, stopping)
         finally:
             replay.close()
         await checkpoint(connection, truncate=True)
 
 
-async def _file_all(
+async def file_all(
     settings: Settings, connection: AsyncConnection, ingest: Ingest, replay: Replay, stopping: asyncio.Event
 ) -> None:
+    """File what comes; returns when `stopping` was set and what had come until then is filed."""
     batches = 0
     while True:
         is_last = stopping.is_set()  # asked before looking: what was written before the stop is seen
         batch = replay.poll(settings.store.batch_rows)
         if batch:
-            filed = await ingest.file(batch.closed, batch.gaps, batch.poisons, batch.amended, batch.feedback)
+            filed = await ingest.file(
+                batch.closed, batch.gaps, batch.poisons, batch.amended, batch.feedback, batch.labelled
+            )
             replay.done(batch)
             metrics.ingested(filed.rows, filed.dead_letters, replay.backlog_bytes)
             batches += 1

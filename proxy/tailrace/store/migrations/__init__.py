@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.errors import UserError, WorkFailed
 from tailrace.store.backup import backup
-from tailrace.store.migrations import m0001_spine, m0002_clients
+from tailrace.store.migrations import m0001_spine, m0002_clients, m0003_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Step:
 STEPS: Final = (
     Step(1, "spine", {"sqlite": m0001_spine.SQLITE}),
     Step(2, "clients", {"sqlite": m0002_clients.SQLITE}),
+    Step(3, "labels", {"sqlite": m0003_labels.SQLITE}),
 )
 
 _LEDGER: Final = """
