@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace.records import Amended, Closed, Feedback, Gap, Poison
+from tailrace.records import Amended, Closed, Feedback, Gap, Labelled, Poison
 from tailrace.store.codec import Codec
 from tailrace.store.engine import is_passing
 from tailrace.writer import asking
@@ -25,6 +25,7 @@ from tailrace.writer.aside import Refused, amend, count_gaps, set_aside
 from tailrace.writer.catalog import Catalog, read_last
 from tailrace.writer.feedback import Waiter, Waiting, file_feedback, find_waiting, read_waiting
 from tailrace.writer.filing import Filing
+from tailrace.writer.labelled import file_labelled, poison_of
 from tailrace.writer.prepare import prepare
 from tailrace.writer.prepared import Prepared
 from tailrace.writer.prices import Prices
@@ -75,6 +76,7 @@ class Ingest:
         poisons: Sequence[Poison] = (),
         amended: Sequence[Amended] = (),
         feedback: Sequence[Feedback] = (),
+        labelled: Sequence[Labelled] = (),
     ) -> Filed:
         """Files all of it; returns when it is committed, however long the store keeps it waiting."""
         prepared: list[Prepared] = []
@@ -95,6 +97,7 @@ class Ingest:
         await self._in_halves(gaps, self._gaps, refuse)
         await self._in_halves(amended, self._amend, refuse)
         await self._in_halves(feedback, self._feedback, refuse)
+        await self._in_halves(labelled, self._labelled, lambda one, why: odd.append(poison_of(one, why)))
         if refused or odd:
             await self._try_until_taken(lambda: self._set_aside(refused, odd))
         if waiters := self._waiting.meant_by(prepared, self._catalog.last.started_us):
@@ -159,6 +162,11 @@ class Ingest:
             log.error("a completion was set aside", id=str(one.closed.id), reason=one.reason)
         for poison in poisons:
             log.error("a journal record was set aside", source=poison.where, reason=poison.reason)
+
+    async def _labelled(self, some: Sequence[Labelled]) -> int:
+        await file_labelled(self._connection, some)
+        await self._connection.commit()
+        return len(some)
 
     async def _try_until_taken(self, transaction: Callable[[], Awaitable[T]]) -> T:
         """Run a transaction, again while the store cannot take it now. What it raises besides has rolled it back."""

@@ -1,9 +1,11 @@
 """What may be asked of a completion: one line a field, with the column it reads and its meaning for the docs.
 
-Namespaces are the part before the first dot. `tags.` is open (any name the application sends); the others are closed.
+Namespaces are the part before the first dot. `tags.` is open (any name the application sends), and so are the names of
+classifiers in `label.NAME` and `next.label.NAME`; the others are closed.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,12 +14,15 @@ from typing import Final
 from sqlalchemy import ColumnElement, func
 from sqlmodel import SQLModel
 
-from tailrace.records import Endpoint, LinkKind, Origin, Relation, Status, UsageSource
+from tailrace.records import Do, Endpoint, LabelSource, LinkKind, Origin, Outcome, Relation, Status, UsageSource
 from tailrace.store import tables as _tables  # noqa: F401  (importing it fills the metadata)
+from tailrace.store.query import beside
 
 COMPLETION: Final = SQLModel.metadata.tables["completion"]
 CHAIN: Final = SQLModel.metadata.tables["chain"]
 TAGS: Final = "tags."
+LABEL: Final = "label."
+NEXT: Final = "next."
 
 
 class Kind(StrEnum):
@@ -30,6 +35,8 @@ class Kind(StrEnum):
     DURATION = "duration"
     TIME = "time"
     ID = "id"
+    LABEL = "label"  # of several, any may be equal
+    DOCUMENT = "document"  # there or not; JSON has no order and many spellings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,20 @@ class Field:
     nullable: bool
     meaning: str
     words: tuple[str, ...] = ()
+    among: beside.Among | None = None
+    """For a column of another table: the rows beside a completion, any of which may be meant."""
 
 
 def _of(name: str, kind: Kind, column: str, meaning: str, words: Iterable[str] = ()) -> Field:
     """A field of the completion, or, with a dotted name, of its chain."""
     found = (CHAIN if "." in name else COMPLETION).c[column]
     return Field(name, kind, found, bool(found.nullable), meaning, tuple(words))
+
+
+def _beside(name: str, kind: Kind, among: beside.Among, meaning: str, words: Iterable[str] = ()) -> Field:
+    """A field of the rows beside a completion. It is unknown where there is none."""
+    column = among.table.c[name.rpartition(".")[2]]
+    return Field(name, kind, column, nullable=True, meaning=meaning, words=tuple(words), among=among)
 
 
 FIELDS: Final[dict[str, Field]] = {
@@ -98,16 +113,48 @@ FIELDS: Final[dict[str, Field]] = {
         _of("duration_ms", Kind.DURATION, "duration_us", "from the request to the last byte"),
         _of("first_byte_ms", Kind.DURATION, "first_byte_us", "from the request to the answer's first byte"),
         _of("overhead_ms", Kind.DURATION, "overhead_us", "of the duration, what Tailrace took"),
+        _beside("feedback.score", Kind.NUMBER, beside.FEEDBACK, "a score that somebody gave it"),
+        _beside("feedback.thumb", Kind.WORD, beside.FEEDBACK, "a thumb that somebody gave it", ("up", "down")),
+        _beside("feedback.text", Kind.TEXT, beside.FEEDBACK, "what somebody wrote of it"),
+        _beside("feedback.source", Kind.TEXT, beside.FEEDBACK, "who said something of it"),
+        _beside("feedback.correction", Kind.DOCUMENT, beside.FEEDBACK, "what it should have been, as somebody says"),
+        _beside("action.do", Kind.WORD, beside.ACTION, "what a classifier's action did, or is to do", Do),
+        _beside("action.outcome", Kind.WORD, beside.ACTION, "how far an action has come", Outcome),
+        _beside("action.label", Kind.LABEL, beside.ACTION, "the label that caused an action"),
+        _beside("action.classifier", Kind.TEXT, beside.ACTION, "whose label caused an action"),
+        _beside("action.target", Kind.TEXT, beside.ACTION, "where an action went: a model, a host, a tag"),
+        _beside("action.dry_run", Kind.FLAG, beside.ACTION, "whether an action was only written down"),
     )
 }
-NAMESPACES: Final = ("chain", "tags")
+LABEL_FIELDS: Final[dict[str, tuple[Kind, str, str, tuple[str, ...]]]] = {
+    "": (Kind.LABEL, "text", "the label that counts: a person's, else the newest live one", ()),
+    "confidence": (Kind.NUMBER, "confidence", "its calibrated probability, where known", ()),
+    "source": (Kind.WORD, "source", "who or what decided on it", tuple(LabelSource)),
+    "version": (Kind.TEXT, "version", "the version of the classifier", ()),
+    "error": (Kind.TEXT, "error", "what was wrong with the answer behind it", ()),
+    "who": (Kind.TEXT, "who", "the person who gave it", ()),
+}
+"""The fields of `label.NAME` and of `next.label.NAME`, that of the completion which follows, by what comes after NAME."""
+NAMESPACES: Final = ("chain", "tags", "label", "next", "action", "feedback")
+_CLASSIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def find(name: str) -> Field | None:
-    """The field of that name; any `tags.NAME` is one."""
+    """The field of that name; any `tags.NAME` is one, and so are the labels of any classifier."""
     if name.startswith(TAGS):
         return _tag(name)
-    return FIELDS.get(name)
+    own = name.removeprefix(NEXT)
+    return _label(name, own[len(LABEL) :]) if own.startswith(LABEL) else FIELDS.get(name)
+
+
+def _label(name: str, inner: str) -> Field | None:
+    classifier, _, part = inner.partition(".")
+    found = LABEL_FIELDS.get(part)
+    if found is None or inner.endswith(".") or _CLASSIFIER.fullmatch(classifier) is None:
+        return None
+    kind, column, meaning, words = found
+    among = beside.labels(classifier, of_next=name.startswith(NEXT))
+    return Field(name, kind, among.table.c[column], nullable=True, meaning=meaning, words=words, among=among)
 
 
 def _tag(name: str) -> Field | None:
@@ -133,9 +180,14 @@ def missing(name: str) -> str:
         return (
             'a tag is written tags.NAME or tags."NAME", without quotes, backslashes or control characters in the name'
         )
+    if space in ("label", "next"):
+        parts = ", ".join(part for part in LABEL_FIELDS if part)
+        return f"a label is written label.NAME, or next.label.NAME, and may be followed by one of .{{{parts}}}"
     if dot and space not in NAMESPACES:
-        return f"there are no {space[:40]!r} fields: a completion has fields of its own, chain.… and tags.…"
+        return f"there are no {space[:40]!r} fields: those of a completion have no dot, or begin with " + ", ".join(
+            f"{each}.…" for each in NAMESPACES
+        )
     if dot:
-        return "a chain has " + ", ".join(field for field in FIELDS if field.startswith(f"{space}."))
+        return f"the fields of {space} are " + ", ".join(field for field in FIELDS if field.startswith(f"{space}."))
     meant = closest(name, FIELDS)
     return f"did you mean {meant}?" if meant else "the fields are " + ", ".join([*FIELDS, "tags.NAME"])

@@ -110,6 +110,8 @@ class _Parser:
             negated = self._taken("NOT")
             self._need(self._taken("NULL"), "NULL" if negated else "NULL or NOT NULL")
             return _unless(IsNull(field.name), negated=negated)
+        if field.kind is Kind.DOCUMENT:
+            raise fail(self._here.column, f"{field.name} is a document, there or not: write IS NULL or IS NOT NULL")
         if self._here.sort is Sort.OP:
             return self._comparison(field)
         negated = self._taken("NOT")
@@ -162,7 +164,7 @@ class _Parser:
 
     def _pattern(self, field: Field) -> str:
         token = self._here
-        if field.kind not in (Kind.TEXT, Kind.WORD):
+        if field.kind not in (Kind.TEXT, Kind.WORD, Kind.LABEL):
             raise fail(token.column, f"LIKE compares texts, and {field.name} is {_a(field.kind)}")
         text = self._literal("a pattern, in which % is any text and _ any character").text
         if _PATTERN.fullmatch(text) is None:
@@ -203,7 +205,7 @@ def _a(kind: Kind) -> str:
 
 
 def _orderable(field: Field, token: Token) -> None:
-    if field.kind in (Kind.WORD, Kind.FLAG):
+    if field.kind in (Kind.WORD, Kind.FLAG, Kind.LABEL):
         raise fail(token.column, f"{field.name} has no order: use =, != or IN")
 
 

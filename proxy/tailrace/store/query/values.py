@@ -18,6 +18,8 @@ EXPECTED: Final = {
     Kind.FLAG: "true or false",
     Kind.DURATION: "a duration: milliseconds, or with a unit such as 250ms, 2s, 1.5m",
     Kind.TIME: "a time: 2026-10-01, 2026-10-01T12:00:00Z (UTC unless it says otherwise), or -1h, -7d before now",
+    Kind.LABEL: "a label",
+    Kind.DOCUMENT: "NULL or NOT NULL after IS",
     Kind.ID: "an id, or its first 8 or more hexadecimal digits",
 }
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
