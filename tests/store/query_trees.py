@@ -5,7 +5,7 @@ from typing import Final, cast
 from hypothesis import strategies as st
 
 from tailrace.store.query import Expr
-from tailrace.store.query.fields import FIELDS, Field, Kind, find
+from tailrace.store.query.fields import FIELDS, LABEL_FIELDS, Field, Kind, find
 from tailrace.store.query.syntax import (
     Ago,
     Compare,
@@ -32,7 +32,13 @@ patterns = st.lists(
     texts.map(lambda text: text.replace("\\", "")) | st.sampled_from(["%", "_", r"\%", r"\_", r"\\"])
 ).map("".join)
 tag_fields = texts.map(lambda name: find("tags." + name)).filter(bool).map(lambda field: cast("Field", field))
-fields = st.sampled_from(list(FIELDS.values())) | tag_fields
+LABELS: Final = tuple(
+    cast("Field", find(f"{of}.{name}{part and '.' + part}"))
+    for of in ("label", "next.label")
+    for name in ("intent", "tone-2", "nobody")
+    for part in LABEL_FIELDS
+)
+fields = st.sampled_from(list(FIELDS.values())) | st.sampled_from(LABELS) | tag_fields
 
 
 def whole(number: float) -> float:
@@ -44,6 +50,7 @@ def values(field: Field) -> st.SearchStrategy[Value]:
     """Any value that can be written for `field`."""
     by_kind: dict[Kind, st.SearchStrategy[Value]] = {
         Kind.TEXT: texts,
+        Kind.LABEL: texts,
         Kind.WORD: st.sampled_from(field.words or ("",)).map(lambda word: Word(str(word))),
         Kind.NUMBER: st.integers(-LARGEST, LARGEST) | st.floats(allow_nan=False, allow_infinity=False).map(whole),
         Kind.FLAG: st.booleans(),
@@ -56,13 +63,15 @@ def values(field: Field) -> st.SearchStrategy[Value]:
 
 def terms(field: Field) -> st.SearchStrategy[Expr]:
     """Any comparison of `field`."""
-    ordered = field.kind not in (Kind.WORD, Kind.FLAG)
+    if field.kind is Kind.DOCUMENT:
+        return st.just(IsNull(field.name))
+    ordered = field.kind not in (Kind.WORD, Kind.FLAG, Kind.LABEL)
     found: list[st.SearchStrategy[Expr]] = [
         st.builds(Compare, st.just(field.name), st.sampled_from(Op) if ordered else st.just(Op.EQ), values(field)),
         st.builds(In, st.just(field.name), st.lists(values(field), min_size=1, max_size=3).map(tuple)),
         st.just(IsNull(field.name)),
     ]
-    if field.kind in (Kind.TEXT, Kind.WORD):
+    if field.kind in (Kind.TEXT, Kind.WORD, Kind.LABEL):
         found.append(st.builds(Like, st.just(field.name), patterns))
     return st.one_of(found)
 

@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 
 from tailrace.errors import QueryError
 from tailrace.records import Endpoint, LinkKind, Origin, Relation, Status, UsageSource
-from tailrace.store.query import Expr, compile_where, parse, render
+from tailrace.store.query import Expr, Marks, compile_where, parse, render
 from tailrace.store.query.fields import CHAIN, COMPLETION, FIELDS, Kind, find
 from tailrace.store.query.syntax import (
     Ago,
@@ -34,9 +34,12 @@ from tailrace.store.query.syntax import (
     Value,
     Word,
 )
-from tests.store.query_trees import FIRST_US, LAST_US, trees
+from tests.store import beside_rows
+from tests.store.query_trees import FIRST_US, LABELS, LAST_US, trees
 
 NOW_US: Final = 1_800_000_000_000_000
+OTHERS: Final = (*(field for field in FIELDS.values() if field.among is not None), *LABELS)
+"""What stands beside a completion."""
 WORDS: Final = (
     "x",
     "X",
@@ -60,6 +63,7 @@ def completion(seq: int) -> dict[str, Any]:
         "id": UUID(int=(0x0192F3A1 << 96) + seq * 7919 * 2**80).bytes,
         "started_us": NOW_US - seq * 1_800_000_000,
         "chain": 1 + seq % 3,
+        "parent": seq - 3 if seq > 3 and seq % 4 else None,
         "params": 1,
         "prompt_node": 1,
         "stream": seq % 2 == 0,
@@ -111,6 +115,11 @@ CHAINS: Final = [
     }
     for n in (1, 2, 3)
 ]
+BESIDE: Final = {
+    "label": beside_rows.labels(ROWS[:40]),
+    "action": beside_rows.actions(ROWS),
+    "feedback": beside_rows.feedback(ROWS),
+}
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +129,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     with engine.connect() as connection:
         connection.execute(insert(COMPLETION), ROWS)
         connection.execute(insert(CHAIN), CHAINS)
+        for table, rows in BESIDE.items():
+            connection.execute(insert(SQLModel.metadata.tables[table]), rows)
         connection.commit()
         yield connection
     engine.dispose()
 
 
-def found(store: Connection, tree: Expr) -> list[int]:
+def found(store: Connection, tree: Expr, marks: Marks | None = None) -> list[int]:
     joined = COMPLETION.outerjoin(CHAIN, CHAIN.c.id == COMPLETION.c.chain)
-    statement = select(COMPLETION.c.seq).select_from(joined).where(compile_where(tree, now_us=NOW_US))
+    statement = select(COMPLETION.c.seq).select_from(joined).where(compile_where(tree, now_us=NOW_US, marks=marks))
     return list(store.execute(statement.order_by(COMPLETION.c.seq)).scalars())
 
 
@@ -143,12 +154,21 @@ def plain(value: Value) -> Any:
 
 
 def stored(row: dict[str, Any], name: str) -> Any:
+    """Of what stands beside a completion, one of several."""
+    if is_beside(name):
+        several = beside_rows.values(name, row, ROWS, BESIDE)
+        return several[0] if several else None
     space, _, rest = name.partition(".")
     if space == "tags":
         return orjson.loads(row["tags"]).get(rest) if row["tags"] else None
     if space == "chain":
         return CHAINS[row["chain"] - 1]["key" if rest == "id" else rest]
     return row.get(FIELDS[name].column.key or "")
+
+
+def is_beside(name: str) -> bool:
+    field = find(name)
+    return field is not None and field.among is not None
 
 
 def ascii_lower(text: str) -> str:
@@ -165,24 +185,36 @@ def equals(have: Any, value: Value) -> bool:
     return value.low <= have <= value.high if isinstance(value, IdSpan) else bool(have == plain(value))
 
 
-def holds(tree: Expr, row: dict[str, Any]) -> bool:
+def holds(tree: Expr, row: dict[str, Any], marks: Marks = beside_rows.ALL) -> bool:
     """The language's meaning, in two-valued logic, straight from its documentation."""
     match tree:
         case Not():
-            return not holds(tree.part, row)
+            return not holds(tree.part, row, marks)
         case And():
-            return all(holds(part, row) for part in tree.parts)
+            return all(holds(part, row, marks) for part in tree.parts)
         case Or():
-            return any(holds(part, row) for part in tree.parts)
-    have = stored(row, tree.field)
-    if isinstance(tree, IsNull) or have is None:
-        return isinstance(tree, IsNull) and have is None
+            return any(holds(part, row, marks) for part in tree.parts)
+    several = beside_rows.values(tree.field, row, ROWS, BESIDE, marks) if is_beside(tree.field) else None
+    known = [have for have in ([stored(row, tree.field)] if several is None else several) if have is not None]
+    if isinstance(tree, IsNull):
+        return not known
+    return any(fits(tree, have) for have in known)
+
+
+def fits(tree: Compare | In | Like, have: Any) -> bool:
+    field = find(tree.field)
+    is_label = field is not None and field.kind is Kind.LABEL
     match tree:
         case Like():
             return is_like(have, tree.pattern)
         case In():
-            return any(equals(have, value) for value in tree.values)
-    return compares(have, tree.op, tree.value)
+            return any(have_line(have, value) if is_label else equals(have, value) for value in tree.values)
+    return have_line(have, tree.value) if is_label else compares(have, tree.op, tree.value)
+
+
+def have_line(have: str, value: Value) -> bool:
+    assert isinstance(value, str)
+    return have == value or f"\n{value}\n" in f"\n{have}\n"
 
 
 def compares(have: Any, op: Op, value: Value) -> bool:
@@ -234,9 +266,18 @@ def test_sql_and_the_documented_meaning_agree(store: Connection, tree: Expr) -> 
     assert found(store, tree) == [row["seq"] for row in ROWS if holds(tree, row)]
 
 
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=trees(st.sampled_from(OTHERS)).map(likely), at=st.tuples(*[st.integers(0, 130)] * 4))
+def test_what_was_filed_after_the_marks_does_not_count(
+    store: Connection, tree: Expr, at: tuple[int, int, int, int]
+) -> None:
+    marks = Marks(at[0] % 61, *at[1:])
+    assert found(store, tree, marks) == [row["seq"] for row in ROWS if holds(tree, row, marks)]
+
+
 def test_rows_hold_every_value_a_null_included() -> None:
     """The test above is about something: each field has rows of several values, and NULL where that can be."""
-    for field in FIELDS.values():
+    for field in (*FIELDS.values(), *(one for one in LABELS if "nobody" not in one.name)):
         have = {stored(row, field.name) for row in ROWS}
         assert len(have) > 1, field.name
         assert (None in have) == field.nullable, field.name

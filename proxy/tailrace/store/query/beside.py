@@ -9,7 +9,7 @@ by leaving out what was filed later (`Marks`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import ColumnElement, Table, exists, literal, select
@@ -39,7 +39,7 @@ class Marks:
 class Among:
     """The rows of `table` that stand beside a completion and count, as of some marks."""
 
-    table: Table
+    table: Table = field(repr=False)
     counting: Callable[[Marks | None], Condition]
 
     def any(self, wanted: Condition, marks: Marks | None) -> Condition:
