@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.records import Json
 from tailrace.store import read
+from tailrace.store.query import Marks
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import Files
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest
@@ -22,9 +23,9 @@ class Built:
     watermark: int
 
 
-async def latest(connection: AsyncConnection) -> int:
+async def latest(connection: AsyncConnection) -> Marks:
     """The watermark of an export that begins now."""
-    found = await read.watermark(connection)
+    found = await read.marks(connection)
     await connection.rollback()
     return found
 
@@ -43,7 +44,7 @@ async def build(log: local.Log, recipe: Recipe, text: str, files: Files, *, prog
         name=recipe.name,
         recipe=text,
         recipe_sha256=recipe_hash(text),
-        watermark=log.watermark,
+        marks=log.marks,
         report=report,
         files=dict(files.tallies),
     )

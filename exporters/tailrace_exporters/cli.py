@@ -102,12 +102,11 @@ def verify_(
     verdict = verify.check_files(claim)
 
     async def work(connection: AsyncConnection) -> verify.Verdict:
-        end = await latest(connection)
-        if end < claim.watermark:
-            found = f"the log ends at {end}, before the export's watermark {claim.watermark}; is this its data folder?"
-            return verify.Verdict(findings=[found])
+        short = claim.beyond(await latest(connection))
+        if short is not None:
+            return verify.Verdict(findings=[short])
         with shown(quiet=as_json) as progress:
-            return await verify.rebuild(claim, local.Log(connection, claim.watermark), progress=progress)
+            return await verify.rebuild(claim, local.Log(connection, claim.marks), progress=progress)
 
     if verdict.recipe_holds:
         again = _with_store(config, data_dir, work)

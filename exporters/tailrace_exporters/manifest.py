@@ -12,6 +12,7 @@ import orjson
 
 import tailrace
 from tailrace.records import Json
+from tailrace.store.query import Marks
 from tailrace_exporters.files import Tally
 
 MANIFEST: Final = "manifest.json"
@@ -57,7 +58,7 @@ def manifest(
     name: str,
     recipe: str,
     recipe_sha256: str,
-    watermark: int,
+    marks: Marks,
     report: Mapping[str, Json],
     files: Mapping[str, Tally],
 ) -> bytes:
@@ -67,7 +68,7 @@ def manifest(
         "name": name,
         "code": {"tailrace": tailrace.__version__},
         "recipe": {"sha256": recipe_sha256, "text": recipe},
-        "watermark": {"seq": watermark},
+        "watermark": watermark(marks),
         **report,
         "files": {
             path: {"lines": tally.lines, "size_bytes": tally.size_bytes, "sha256": tally.digest.hexdigest()}
@@ -75,6 +76,21 @@ def manifest(
         },
     }
     return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def watermark(marks: Marks) -> dict[str, int]:
+    """How much of the log an export read: `seq` is the last completion's, the others those of what stands beside."""
+    return {"seq": marks.completions, "labels": marks.labels, "actions": marks.actions, "feedback": marks.feedback}
+
+
+def read_watermark(said: Json) -> Marks:
+    """What `watermark` wrote. Where a manifest says nothing of labels, no query could ask for them: none counted.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such thing.
+    """
+    beside = (int(said.get(name, 0)) for name in ("labels", "actions", "feedback"))
+    return Marks(int(said["seq"]), *beside)
 
 
 def digest_line(manifest_bytes: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 What a query may ask of a completion can change after it was filed: completions follow it, its chain grows, a parent is
 filed late. Such columns are replaced by what they were at the watermark, so that the query means the same rows
-whenever it is run again.
+whenever it is run again. Labels, actions and feedback that were filed since are left out.
 """
 
 from dataclasses import replace
@@ -13,20 +13,20 @@ from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from tailrace.records import Relation
-from tailrace.store.query import parse
+from tailrace.store.query import Marks, parse
 from tailrace.store.query.fields import CHAIN, COMPLETION
 from tailrace.store.read import Selection, narrowed
 from tailrace_exporters.recipe import Select
 
 
-def selection(recipe: Select, watermark: int) -> Selection:
-    """The selection of `recipe` among the completions up to and including `watermark` (a `seq`)."""
-    chosen = Selection(since_us=recipe.since, until_us=recipe.until, up_to_seq=watermark)
+def selection(recipe: Select, marks: Marks) -> Selection:
+    """The selection of `recipe` in the log up to and including `marks`."""
+    chosen = Selection(since_us=recipe.since, until_us=recipe.until, up_to_seq=marks.completions)
     if recipe.where is None:
         return chosen
-    chosen = narrowed(chosen, parse(recipe.where))
+    chosen = narrowed(chosen, parse(recipe.where), marks=marks)
     assert chosen.where is not None
-    return replace(chosen, where=as_of(chosen.where, watermark))
+    return replace(chosen, where=as_of(chosen.where, marks.completions))
 
 
 def as_of(condition: ColumnElement[bool], watermark: int) -> ColumnElement[bool]:

@@ -15,10 +15,11 @@ import orjson
 
 from tailrace.errors import RecipeError, UserError
 from tailrace.records import Json
+from tailrace.store.query import Marks
 from tailrace_exporters import build
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import NoFiles
-from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line
+from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, read_watermark, watermark
 from tailrace_exporters.recipe import parse_recipe, recipe_hash
 
 _CHUNK: Final = 1 << 20
@@ -33,7 +34,16 @@ class Claim:
     manifest: Json
     raw: bytes
     recipe: str
-    watermark: int
+    marks: Marks
+
+    def beyond(self, end: Marks) -> str | None:
+        """What the export read that a log, which ends at `end`, does not have."""
+        have = watermark(end)
+        for name, mark in watermark(self.marks).items():
+            if have[name] < mark:
+                of = "" if name == "seq" else f" of {name}"
+                return f"the log{of} ends at {have[name]}, before the export's watermark {mark}; is this its data folder?"
+        return None
 
 
 @dataclass(slots=True)
@@ -58,8 +68,8 @@ def read_claim(folder: Path) -> Claim:
         raise UserError(f"{folder / MANIFEST}: {exc.strerror}; give the folder of an export") from exc
     try:
         found = orjson.loads(raw)
-        return Claim(folder, found, raw, str(found["recipe"]["text"]), int(found["watermark"]["seq"]))
-    except (ValueError, KeyError, TypeError) as exc:
+        return Claim(folder, found, raw, str(found["recipe"]["text"]), read_watermark(found["watermark"]))
+    except (AttributeError, ValueError, KeyError, TypeError) as exc:
         raise UserError(f"{folder / MANIFEST}: no manifest of an export, or a damaged one ({exc})") from exc
 
 
@@ -95,7 +105,7 @@ async def rebuild(claim: Claim, log: local.Log, *, progress: local.Progress) -> 
     files = Comparison(claim.folder)
     built = await build.build(log, recipe, claim.recipe, files, progress=progress)
     verdict.findings.extend(files.end())
-    again, said = orjson.loads(built.manifest), claim.manifest
+    again, said = orjson.loads(built.manifest), {**claim.manifest, "watermark": watermark(claim.marks)}
     if again["code"] != said.get("code"):
         verdict.notes.append(f"made by {said.get('code')}, verified by {again['code']}")
     for key in sorted({*again, *said} - {"code", "files"}):

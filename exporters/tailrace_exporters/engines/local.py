@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.store import read
+from tailrace.store.query import Marks
 from tailrace.store.query.fields import COMPLETION
 from tailrace.store.read import Filed
 from tailrace.store.rebuild import Rebuilder
@@ -44,10 +45,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A store to read, up to a watermark (the `seq` of the last completion that counts)."""
+    """A store to read, up to a watermark."""
 
     connection: AsyncConnection
-    watermark: int
+    marks: Marks
+
+    @property
+    def watermark(self) -> int:
+        """The `seq` of the last completion that counts."""
+        return self.marks.completions
 
 
 async def run(
@@ -77,7 +83,7 @@ async def run(
 async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
     """A row for each admitted completion, in log order."""
     pace = _Pace(pipeline)
-    async for rows in read.rows(log.connection, selecting.selection(recipe.select, log.watermark), batch_rows=_BODIES):
+    async for rows in read.rows(log.connection, selecting.selection(recipe.select, log.marks), batch_rows=_BODIES):
         admitted = [row for row in rows if pipeline.admit(row)]
         while some := admitted[: pace.bodies]:
             del admitted[: pace.bodies]
@@ -91,7 +97,7 @@ async def _chains(
     log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline, bodies: Rebuilder
 ) -> AsyncIterator[int]:
     """Rows chain by chain, in the order of the chains' last admitted completions."""
-    chosen = selecting.selection(recipe.select, log.watermark)
+    chosen = selecting.selection(recipe.select, log.marks)
     async for rows in read.rows(log.connection, chosen, batch_rows=_SELECTED):
         for row in rows:
             if pipeline.admit(row):

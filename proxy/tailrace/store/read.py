@@ -20,7 +20,7 @@ from sqlmodel import SQLModel
 from tailrace import ids
 from tailrace.errors import UserError
 from tailrace.records import Json, Origin
-from tailrace.store.query import Expr, compile_where, fields_of
+from tailrace.store.query import Expr, Marks, compile_where, fields_of
 from tailrace.store.query.fields import CHAIN, COMPLETION
 from tailrace.store.query.values import id_span
 from tailrace.store.rebuild import Rebuilder, Stored
@@ -29,6 +29,8 @@ BATCH_ROWS: Final = 500
 _FEW: Final = 500  # ids in one statement
 _SLACK_MS: Final = 60_000  # between the time in an id and `started_us`, at most
 _ATTEMPT: Final = SQLModel.metadata.tables["attempt"]
+_ACTION: Final = SQLModel.metadata.tables["action"]
+_LABEL: Final = SQLModel.metadata.tables["label"]
 _FEEDBACK: Final = SQLModel.metadata.tables["feedback"]
 _NODE: Final = SQLModel.metadata.tables["node"]
 
@@ -108,14 +110,23 @@ class Selection:
     limit: int | None = None
 
 
-def narrowed(selection: Selection, expr: Expr, *, now_us: int | None = None, origin_named: bool = False) -> Selection:
+def narrowed(
+    selection: Selection,
+    expr: Expr,
+    *,
+    now_us: int | None = None,
+    marks: Marks | None = None,
+    origin_named: bool = False,
+) -> Selection:
     """`selection` by a query. One that asks for `origin` itself sees all origins, unless the user named one beside it.
+
+    With `marks` labels, actions and feedback are those of then.
 
     Raises:
         QueryError: a relative time without `now_us` (see `compile_where`).
     """
     origin = None if "origin" in fields_of(expr) and not origin_named else selection.origin
-    return replace(selection, where=compile_where(expr, now_us=now_us), origin=origin)
+    return replace(selection, where=compile_where(expr, now_us=now_us, marks=marks), origin=origin)
 
 
 async def rows(
@@ -215,6 +226,13 @@ async def watermark(connection: AsyncConnection) -> int:
     """The highest `seq` that is filed; 0 in an empty store. No row is filed below it later."""
     highest: int | None = (await connection.execute(select(func.max(COMPLETION.c.seq)))).scalar_one()
     return highest or 0
+
+
+async def marks(connection: AsyncConnection) -> Marks:
+    """How much is filed now, of all that a query reads. Nothing is filed below it later."""
+    tables = (COMPLETION, _LABEL, _ACTION, _FEEDBACK)
+    newest = [select(func.coalesce(func.max(table.c.seq), 0)).scalar_subquery() for table in tables]
+    return Marks(*(await connection.execute(select(*newest))).one())
 
 
 def _chunks(numbers: Iterable[int]) -> Iterator[list[int]]:

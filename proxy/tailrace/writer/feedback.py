@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.records import Feedback
@@ -29,7 +29,12 @@ _MOST_WAITING: Final = 1_000
 _MAX_TEXT: Final = 65_536
 
 _THERE: Final = select(_FEEDBACK.c.id).where(_FEEDBACK.c.id.in_(bindparam("ids", expanding=True)))
-_FOUND: Final = update(_FEEDBACK).where(_FEEDBACK.c.seq == bindparam("of")).values(completion=bindparam("seq_"))
+# With a new number: an export's watermark is over what was known then, and this was not.
+_FOUND: Final = (
+    update(_FEEDBACK)
+    .where(_FEEDBACK.c.seq == bindparam("of"))
+    .values(completion=bindparam("seq_"), seq=select(func.max(_FEEDBACK.c.seq) + 1).scalar_subquery())
+)
 _NEWEST: Final = select(_FEEDBACK).order_by(_FEEDBACK.c.seq.desc()).limit(10 * _MOST_WAITING).subquery().c
 _WAITING: Final = (
     select(_NEWEST.seq, _NEWEST.target, _NEWEST.project, _NEWEST.at_us)
