@@ -42,7 +42,9 @@ class Claim:
         for name, mark in watermark(self.marks).items():
             if have[name] < mark:
                 of = "" if name == "seq" else f" of {name}"
-                return f"the log{of} ends at {have[name]}, before the export's watermark {mark}; is this its data folder?"
+                return (
+                    f"the log{of} ends at {have[name]}, before the export's watermark {mark}; is this its data folder?"
+                )
         return None
 
 

@@ -270,7 +270,7 @@ class Label:
     version: str  # of the classifier: a hash over what changes the meaning of its labels
     source: str  # a LabelSource word
     label: LabelValue | None = None  # None: it could not be labelled, `error` says why
-    mode: str = LabelMode.LIVE
+    mode: str = LabelMode.LIVE  # always, where a person says it
     confidence: float | None = None  # a calibrated probability; None is unknown, never 0
     latency_us: int | None = None
     error: str | None = None  # the kind of an answer that was not on the list; never the answer's words

@@ -86,9 +86,7 @@ def values(
         of = [one for one in beside["action"] if one["completion"] == row["id"] and one["seq"] <= marks.actions]
         newest = {one["key"]: one for one in of}
         return [one[rest] for one in newest.values()]
-    return [
-        one[rest] for one in beside["feedback"] if one["completion"] == row["seq"] and one["seq"] <= marks.feedback
-    ]
+    return [one[rest] for one in beside["feedback"] if one["completion"] == row["seq"] and one["seq"] <= marks.feedback]
 
 
 def _follows(one: dict[str, Any], row: dict[str, Any]) -> bool:

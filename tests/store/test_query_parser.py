@@ -110,7 +110,10 @@ def test_canonical_text(text: str, canonical: str) -> None:
         ("", "column 1: the query ends here, where a field, NOT or ( is expected"),
         ("status = okk", 'column 10: "okk" is no status (did you mean ok?): it is one of ok, client_closed, '),
         ("status = ok AND stauts = ok", 'column 17: unknown field "stauts": did you mean status?'),
-        ("label.intent.sure = x", "column 1: unknown field \"label.intent.sure\": a label is written label.NAME, or next."),
+        (
+            "label.intent.sure = x",
+            'column 1: unknown field "label.intent.sure": a label is written label.NAME, or next.',
+        ),
         ("next.status = ok", "a label is written label.NAME, or next.label.NAME, and may be followed by one of .{conf"),
         ("label.intent > x", "column 14: label.intent has no order"),
         ("label.intent.source = robot", '"robot" is no label.intent.source: it is one of rule, cache, student, llm,'),

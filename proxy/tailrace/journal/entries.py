@@ -48,8 +48,7 @@ LABELLED: Final[dict[Kind, type[Labelled]]] = {
 """What the classifiers write down, by its kind."""
 _KIND_OF: Final = {record: kind for kind, record in LABELLED.items()}
 _FIELDS: Final[dict[type, frozenset[str]]] = {
-    record: frozenset(_names(record))
-    for record in (Start, Retried, End, Gap, Feedback, Attempt, *LABELLED.values())
+    record: frozenset(_names(record)) for record in (Start, Retried, End, Gap, Feedback, Attempt, *LABELLED.values())
 }
 
 

@@ -24,7 +24,7 @@ from typing import Final, Self
 from uuid import UUID
 
 from tailrace.clock import Clock
-from tailrace.errors import Code, LogUnavailable, WorkFailed
+from tailrace.errors import Code, WorkFailed
 from tailrace.journal import entries, frames
 from tailrace.journal.commits import Commits, Failure, Need, Waiter, refuse
 from tailrace.journal.entry import Entry

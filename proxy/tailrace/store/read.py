@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import islice
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select
@@ -33,6 +33,8 @@ _ACTION: Final = SQLModel.metadata.tables["action"]
 _LABEL: Final = SQLModel.metadata.tables["label"]
 _FEEDBACK: Final = SQLModel.metadata.tables["feedback"]
 _NODE: Final = SQLModel.metadata.tables["node"]
+
+T = TypeVar("T")
 
 
 class Filed(Stored, Protocol):
@@ -154,6 +156,21 @@ async def rows(
             return
 
 
+async def page(connection: AsyncConnection, selection: Selection) -> Sequence[Filed]:
+    """The first of the selected rows, in one read: as many as its `limit`, which must be given, and few."""
+    assert selection.limit is not None
+    low, high = await _bounds(connection, selection)
+    return await _page(connection, selection, low, high, selection.limit)
+
+
+async def by_id(connection: AsyncConnection, ids_: Iterable[bytes]) -> dict[bytes, Filed]:
+    """The completions with these ids, as far as they are filed."""
+    found: dict[bytes, Filed] = {}
+    for few in _chunks(ids_):
+        found |= {row.id: row for row in await _all(connection, _filed().where(COMPLETION.c.id.in_(few)))}
+    return found
+
+
 async def one(connection: AsyncConnection, text: str) -> Filed:
     """The completion whose id begins with `text`: a whole UUID, or at least 8 of its digits.
 
@@ -235,8 +252,8 @@ async def marks(connection: AsyncConnection) -> Marks:
     return Marks(*(await connection.execute(select(*newest))).one())
 
 
-def _chunks(numbers: Iterable[int]) -> Iterator[list[int]]:
-    rest = iter(numbers)
+def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(values)
     while few := list(islice(rest, _FEW)):
         yield few
 

@@ -199,7 +199,7 @@ class Feedback(SQLModel, table=True):
 
 
 class LabelRow(SQLModel, table=True):
-    """What a classifier or a person says of a completion's new turn. Never changed: what counts of several, `rank` says.
+    """What a classifier or a person says of a completion's new turn. Never changed; which counts, `rank` says.
 
     `completion` is an id and no number, as a label may be filed before its completion. `text` is what queries compare:
     the label, several labels with a line each, or the JSON of what was found; `value` is the label as JSON.

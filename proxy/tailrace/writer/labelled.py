@@ -107,7 +107,7 @@ def _label(one: Label) -> dict[str, Any]:
         "classifier": one.classifier,
         "version": one.version,
         "source": LabelSource(one.source).value,
-        "mode": LabelMode(one.mode).value,
+        "mode": LabelMode.LIVE.value if one.source == LabelSource.HUMAN else LabelMode(one.mode).value,
         "rank": _rank(one),
         "text": None if one.label is None else text_of(one.label),
         "value": None if one.label is None else _json(one.label),

@@ -134,7 +134,7 @@ LABEL_FIELDS: Final[dict[str, tuple[Kind, str, str, tuple[str, ...]]]] = {
     "error": (Kind.TEXT, "error", "what was wrong with the answer behind it", ()),
     "who": (Kind.TEXT, "who", "the person who gave it", ()),
 }
-"""The fields of `label.NAME` and of `next.label.NAME`, that of the completion which follows, by what comes after NAME."""
+"""The fields of `label.NAME`, and of `next.label.NAME` on the completion that follows, by what comes after NAME."""
 NAMESPACES: Final = ("chain", "tags", "label", "next", "action", "feedback")
 _CLASSIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -1,0 +1,74 @@
+"""What is read of classifiers as such: their versions, how many labels they gave, the history of their students."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel
+
+from tailrace.records import Json, StudentChange
+from tailrace.store.labels import LABEL
+
+_VERSION: Final = SQLModel.metadata.tables["classifier_version"]
+_STUDENT: Final = SQLModel.metadata.tables["student"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a classifier that has labelled something, or was defined."""
+
+    classifier: str
+    version: str
+    first_us: int  # when it was first met
+    definition: Json | None  # None where nobody has told
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many labels there are of a kind, those included that no longer count."""
+
+    classifier: str
+    version: str
+    mode: str
+    source: str
+    label: str | None  # as queries compare it; None: it could not be labelled
+    count: int
+
+
+async def counts(connection: AsyncConnection, classifier: str | None = None, *, limit: int = 10_000) -> list[Count]:
+    """Labels by classifier, version, mode, source and label, the most frequent first. Reads all of them once."""
+    c = LABEL.c
+    columns = (c.classifier, c.version, c.mode, c.source, c.text)
+    number = func.count().label("number")
+    statement = select(*columns, number).group_by(*columns).order_by(number.desc(), *columns).limit(limit)
+    if classifier is not None:
+        statement = statement.where(c.classifier == classifier)
+    return [Count(*row) for row in await connection.execute(statement)]
+
+
+async def versions(connection: AsyncConnection, classifier: str | None = None) -> list[Version]:
+    """The versions that the log has met, the newest first."""
+    statement = select(_VERSION).order_by(_VERSION.c.first_us.desc(), _VERSION.c.name, _VERSION.c.version)
+    if classifier is not None:
+        statement = statement.where(_VERSION.c.name == classifier)
+    return [
+        Version(row.name, row.version, row.first_us, None if row.definition is None else orjson.loads(row.definition))
+        for row in await connection.execute(statement)
+    ]
+
+
+async def students(connection: AsyncConnection, classifier: str, *, limit: int = 100) -> list[StudentChange]:
+    """The transitions of a classifier's students with their reasons, the newest first: that is the state."""
+    statement = select(_STUDENT).where(_STUDENT.c.classifier == classifier)
+    return [_change(row) for row in await connection.execute(statement.order_by(_STUDENT.c.seq.desc()).limit(limit))]
+
+
+def _change(row: Row[Any]) -> StudentChange:
+    return StudentChange(
+        id=UUID(bytes=row.id), at_us=row.at_us, classifier=row.classifier, version=row.version, number=row.number,
+        state=row.state, reason=row.reason, threshold=row.threshold, coverage=row.coverage,
+        counts=None if row.counts is None else orjson.loads(row.counts), file=row.file,
+    )  # fmt: skip
