@@ -12,10 +12,11 @@ from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
-from tailrace.records import Closed, Endpoint, Feedback, Gap, Json, Poison, Status
+from tailrace.records import Action, Closed, Endpoint, Feedback, Gap, Json, Label, Labelled, Poison, Status
 from tests.writer.filing import chat, made, store
 
 HOSTILE: Final = "\x1b]0;pwned\x07\x1b[31mred\x1b[2J \u202egnp.exe\u202c \r over \x9b31m \x7f \u2028 end"
@@ -61,7 +62,9 @@ def file_everything(folder: Path) -> Path:
             for closed in everything():
                 await ingest.file([closed])
             poison = Poison(1, "00000001.seg:64", "no header", b"\x00\x01")
-            await ingest.file([], [Gap(1, "w1", 3, "the disk is full")], [poison], feedback=[_opinion()])
+            await ingest.file(
+                [], [Gap(1, "w1", 3, "the disk is full")], [poison], feedback=[_opinion()], labelled=_labelled()
+            )
 
     asyncio.run(work())
     return folder
@@ -153,6 +156,23 @@ def _opinion() -> Feedback:
         "f1", 1_790_000_000_000_000, "default", None, id_of(N.BONN), "user",
         score=0.5, thumb="down", text=f"too slow {HOSTILE}", correction=better,
     )  # fmt: skip
+
+
+def _labelled() -> list[Labelled]:
+    """A machine's label, one beside it, a person's that outranks both, and an action in two steps."""
+    of, at_us = UUID(id_of(N.BONN)), 1_790_000_000_000_000
+    guess = Label(
+        UUID(int=1), of, at_us, "intent", "v1", "student", "question", confidence=0.934, latency_us=80, note="r1"
+    )
+    action = Action(UUID(int=4), of, at_us, "intent", "v1", "question", "webhook", "k", "planned", "crm.test")
+    return [
+        guess,
+        replace(guess, id=UUID(int=2), source="llm", mode="audit", label="reject", confidence=None),
+        replace(guess, id=UUID(int=3), source="human", label="confirm", confidence=None, who=f"ada {HOSTILE}"[:22]),
+        replace(guess, id=UUID(int=6), classifier="topics", label=("travel", "bonn"), note=None),
+        action,
+        replace(action, id=UUID(int=5), outcome="done", attempts=2),
+    ]
 
 
 def _asked(text: str) -> bytes:

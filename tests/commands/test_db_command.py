@@ -73,6 +73,8 @@ def test_stats_count_what_is_there(tailrace: Run, filed: Path) -> None:
     assert counted["by_status"] == {"ok": 13, "provider_error": 3, "interrupted": 1, "provider_truncated": 1}
     assert (counted["feedback"], counted["dead_letters"], counted["gaps"], counted["gap_calls"]) == (1, 1, 1, 3)
     assert counted["chains"] == len(N) - 4
+    assert (counted["labels"], counted["actions"], counted["classifiers"]) == (4, 2, 2)
+    assert counted["label_sources"] == {"student": 2, "human": 1, "llm": 1}
     assert counted["file_bytes"] == (filed / "tailrace.db").stat().st_size
     lines = dict(line.split(maxsplit=1) for line in tailrace("db", "stats", "--data-dir", filed).out.splitlines())
     assert lines["by_status"] == "ok 13, provider_error 3, interrupted 1, provider_truncated 1"

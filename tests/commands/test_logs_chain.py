@@ -29,6 +29,9 @@ user
 assistant
     Hi!
   2. ok  0.5ms  {id_of(N.BONN)[:13]}
+     intent = confirm (human ada \\x1b]0;pwned\\x07\\x1b[31mred, r1)
+     topics = travel, bonn (0.93, student)
+     webhook crm.test: done after 2 attempts, for intent = question
 user
     How do I get to Bonn?
 assistant
@@ -63,6 +66,8 @@ def test_json_has_a_turn_a_line_with_what_was_new(tailrace: Run, filed: Path) ->
     assert [turn["relation"] for turn in turns] == ["start", "continue", "retry", "branch", "continue"]
     assert [turn["parent"] for turn in turns] == [None, *[id_of(N.HELLO)] * 3, id_of(N.BONN)]
     assert turns[1]["new_messages"] == [{"role": "user", "content": "How do I get to Bonn?"}]
+    assert [sorted(turn["labels"]) for turn in turns] == [[], ["intent", "topics"], [], [], []]
+    assert [len(turn["actions"]) for turn in turns] == [0, 1, 0, 0, 0]
     assert turns[1]["answer"]["choices"][0]["message"]["content"] == "By train."
 
 

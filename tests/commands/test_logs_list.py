@@ -112,6 +112,24 @@ def test_json_has_the_fields_of_the_query_language(tailrace: Run, filed: Path) -
     assert rows[N.BONN]["duration_ms"] == 0.5
     assert rows[N.HOSTILE]["tags"] == {HOSTILE[:9]: HOSTILE[9:40]}
     assert rows[N.LOST]["http_status"] is None
+    assert (rows[N.BONN]["labels"]["intent"]["label"], rows[N.BONN]["actions"][0]["do"]) == ("confirm", "webhook")
+    assert (rows[N.HELLO]["labels"], rows[N.HELLO]["actions"]) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "means"),
+    [
+        ("label.intent = confirm", [N.BONN]),
+        ("label.topics = bonn AND label.topics.confidence >= 0.9", [N.BONN]),
+        ("next.label.intent.source = human", [N.HELLO]),
+        ("action.do = webhook AND action.outcome = done", [N.BONN]),
+        ("feedback.thumb = down AND feedback.correction IS NOT NULL", [N.BONN]),
+        ("label.intent = question OR feedback.score > 0.5", []),
+    ],
+)
+def test_labels_actions_and_feedback_can_be_asked_for(tailrace: Run, filed: Path, query: str, means: list[N]) -> None:
+    said = tailrace("logs", query, "--json", "--data-dir", filed)
+    assert (said.code, [orjson.loads(line)["seq"] for line in said.out.splitlines()]) == (0, means), said.err
 
 
 @pytest.mark.parametrize("columns", [40, 80, 100, 200])

@@ -55,6 +55,27 @@ def test_a_page_has_fields_calls_conversation_answer_and_feedback(tailrace: Run,
     assert shown["feedback"][1].startswith("    better: By bike.")
 
 
+def test_labels_are_shown_with_their_history_and_actions_as_far_as_they_came(tailrace: Run, filed: Path) -> None:
+    lines = [line.split("  ", 1)[1] for line in parts(page(tailrace, filed, N.BONN))["labels and actions"]]
+    assert lines == [
+        "intent v1 = question (0.93, student, r1) 0.1ms",
+        "intent v1 = reject (llm, audit, r1) 0.1ms",
+        r"intent v1 = confirm (human ada \x1b]0;pwned\x07\x1b[31mred, r1) 0.1ms",
+        "topics v1 = travel, bonn (0.93, student) 0.1ms",
+        "webhook crm.test: done after 2 attempts, for intent = question",
+    ]
+    shown = as_json(tailrace, filed, N.BONN)
+    assert {name: label["label"] for name, label in shown["labels"].items()} == {
+        "intent": "confirm", "topics": ["travel", "bonn"],
+    }  # fmt: skip
+    assert [(one["classifier"], one["source"], one["confidence"]) for one in shown["label_history"]] == [
+        ("intent", "student", 0.934), ("intent", "llm", None), ("intent", "human", None), ("topics", "student", 0.934),
+    ]  # fmt: skip
+    assert [(one["do"], one["outcome"], one["attempts"], one["key"]) for one in shown["actions"]] == [
+        ("webhook", "done", 2, "k")
+    ]
+
+
 @pytest.mark.parametrize(
     ("n", "asked", "answered"),
     [

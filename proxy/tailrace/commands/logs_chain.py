@@ -13,7 +13,8 @@ from uuid import UUID
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace.commands import logs_json
+from tailrace.commands import logs_json, logs_labels
+from tailrace.commands.logs_labels import Beside
 from tailrace.commands.logs_show import said
 from tailrace.commands.logs_table import failure, short_ids, style_of
 from tailrace.commands.speech import choices_of, messages_of, since_last_answer
@@ -41,6 +42,7 @@ class Turn:
     """A completion in its place, with what it is about."""
 
     place: Place
+    beside: Beside
     exchange: Exchange
 
 
@@ -68,16 +70,17 @@ async def turns(connection: AsyncConnection, places: Sequence[Place]) -> AsyncIt
     rebuilder = Rebuilder(connection)
     rest = iter(places)
     while some := list(islice(rest, _BATCH)):
-        exchanges = await rebuilder.exchanges([place.row for place in some])
-        for place, exchange in zip(some, exchanges, strict=True):
-            yield Turn(place, exchange)
+        rows = [place.row for place in some]
+        beside = await logs_labels.load(connection, rows)
+        for place, exchange in zip(some, await rebuilder.exchanges(rows), strict=True):
+            yield Turn(place, beside, exchange)
 
 
 async def json_turns(connection: AsyncConnection, places: Sequence[Place]) -> AsyncIterator[Json]:
     """For machines: a completion a line, in the order of the tree."""
     parents = await read.names(connection, logs_json.parents_of(place.row for place in places))
     async for turn in turns(connection, places):
-        yield logs_json.turn(turn.place.row, parents, turn.exchange)
+        yield logs_json.turn(turn.place.row, parents, turn.beside, turn.exchange)
 
 
 def title(rows: Sequence[Filed]) -> Text:
@@ -94,10 +97,12 @@ def names(rows: Sequence[Filed]) -> dict[bytes, str]:
 
 
 def lines(turn: Turn, ids: dict[bytes, str]) -> Iterator[Text]:
-    """A turn for a person: how it stands in the chain, what was said since the last answer, the answer."""
+    """A turn for a person: how it stands in the chain, its labels, what was said since the last answer, the answer."""
     row, level = turn.place.row, turn.place.level
     bar = "  │ " * level
     yield Text(bar).append_text(_caption(turn, ids[row.id]))
+    for line in turn.beside.lines(row.id):
+        yield Text(f"{bar}     ").append_text(line)
     new = [] if row.relation == Relation.RETRY else since_last_answer(messages_of(row.endpoint, turn.exchange.request))
     for message in [*new, *choices_of(row.endpoint, turn.exchange.answer)]:
         for line in said(message, _INDENT):

@@ -9,9 +9,10 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Row
 
+from tailrace.commands.logs_labels import Beside, label_fields
 from tailrace.commands.speech import messages_of, since_last_answer
 from tailrace.commands.terminal import iso_utc
-from tailrace.records import Json
+from tailrace.records import Json, Label
 from tailrace.store.query.fields import FIELDS, Kind
 from tailrace.store.read import Filed
 from tailrace.store.rebuild import Exchange
@@ -68,11 +69,15 @@ def whole(
     parents: dict[int, UUID],
     attempts: Sequence[Row[Any]],
     feedback: Sequence[Row[Any]],
+    beside: Beside,
+    history: Sequence[Label],
     exchange: Exchange,
 ) -> dict[str, Json]:
     """A completion and all that belongs to it; bytes that are kept as they are, in base64."""
     return {
         **fields(row, parents),
+        **beside.as_json(row.id),
+        "label_history": [{"classifier": label.classifier, **label_fields(label)} for label in history],
         "calls": [attempt_fields(attempt) for attempt in attempts],
         "feedback": [feedback_fields(said) for said in feedback],
         "request": exchange.request,
@@ -82,10 +87,10 @@ def whole(
     }
 
 
-def turn(row: Filed, parents: dict[int, UUID], exchange: Exchange) -> dict[str, Json]:
+def turn(row: Filed, parents: dict[int, UUID], beside: Beside, exchange: Exchange) -> dict[str, Json]:
     """A completion as a turn of its chain: what was said since the last answer, and the answer."""
     said = since_last_answer(messages_of(row.endpoint, exchange.request))
-    return {**fields(row, parents), "new_messages": said, "answer": exchange.answer}
+    return {**fields(row, parents), **beside.as_json(row.id), "new_messages": said, "answer": exchange.answer}
 
 
 def parents_of(rows: Iterable[Filed]) -> set[int]:

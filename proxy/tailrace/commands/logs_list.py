@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace.commands import logs_json, logs_table
+from tailrace.commands import logs_json, logs_labels, logs_table
 from tailrace.commands.speech import dumped
 from tailrace.commands.terminal import echo_json
 from tailrace.records import Status
@@ -40,8 +40,9 @@ class Lines:
     async def show(self, rows: Sequence[Filed]) -> None:
         """A line a row."""
         parents = await read.names(self.connection, logs_json.parents_of(rows))
+        beside = await logs_labels.load(self.connection, rows)
         for row in rows:
-            echo_json(dumped(logs_json.fields(row, parents)))
+            echo_json(dumped({**logs_json.fields(row, parents), **beside.as_json(row.id)}))
 
 
 @dataclass(frozen=True, slots=True)

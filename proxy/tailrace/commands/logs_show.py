@@ -10,11 +10,13 @@ from rich.text import Text
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace.commands import logs_json
+from tailrace.commands import logs_json, logs_labels
+from tailrace.commands.logs_labels import Beside
 from tailrace.commands.logs_table import style_of
 from tailrace.commands.speech import choices_of, dumped, messages_of, speaker, spoken
 from tailrace.commands.terminal import escaped, json_line, lasting, local_time, many_lines, one_line
-from tailrace.records import Json, LinkKind
+from tailrace.records import Json, Label, LinkKind
+from tailrace.store import labels as stored
 from tailrace.store import read
 from tailrace.store.layout import CONVERSATION
 from tailrace.store.read import Filed
@@ -41,11 +43,15 @@ class Shown:
     parents: dict[int, UUID]
     attempts: Sequence[Row[Any]]
     feedback: Sequence[Row[Any]]
+    beside: Beside
+    labels: Sequence[Label]
     exchange: Exchange
 
     def as_json(self) -> Json:
         """For machines."""
-        return logs_json.whole(self.row, self.parents, self.attempts, self.feedback, self.exchange)
+        return logs_json.whole(
+            self.row, self.parents, self.attempts, self.feedback, self.beside, self.labels, self.exchange
+        )
 
 
 async def load(connection: AsyncConnection, id_text: str) -> Shown:
@@ -59,17 +65,22 @@ async def load(connection: AsyncConnection, id_text: str) -> Shown:
     parents = await read.names(connection, logs_json.parents_of([row]))
     attempts = (await read.attempts(connection, [row.seq])).get(row.seq, [])
     (exchange,) = await exchanges(connection, [row])
-    return Shown(row, parents, attempts, await read.feedback(connection, row.seq), exchange)
+    feedback, beside = await read.feedback(connection, row.seq), await logs_labels.load(connection, [row])
+    labels = (await stored.history(connection, [row.id])).get(row.id, [])
+    return Shown(row, parents, attempts, feedback, beside, labels, exchange)
 
 
 def page(shown: Shown) -> Iterator[Text]:
-    """The lines for a person: the fields, the provider's calls, the conversation, the answer, the feedback."""
+    """The lines for a person: the fields, the provider's calls, the conversation, what was said of it."""
     yield from _fields(shown)
     yield from _attempts(shown.attempts)
     yield _title("request")
     yield from _request(shown.row.endpoint, shown.exchange)
     yield _title("answer")
     yield from _answer(shown)
+    if shown.labels or shown.beside.actions:
+        yield _title("labels and actions")
+        yield from logs_labels.history(shown.labels, shown.beside.actions.get(shown.row.id, ()))
     yield from _feedback(shown.feedback)
 
 

@@ -31,6 +31,10 @@ class Stats:
     shapes: int
     raws: int  # requests and answers whose bytes are kept beside the parts
     feedback: int
+    labels: int
+    label_sources: dict[str, int]
+    actions: int
+    classifiers: int  # versions of them
     dead_letters: int
     gaps: int
     gap_calls: int  # calls that were served and not logged
@@ -68,6 +72,8 @@ async def stats(connection: AsyncConnection) -> Stats:
     c = COMPLETION.c
     first_us, last_us = (await connection.execute(select(func.min(c.started_us), func.max(c.started_us)))).one()
     by_status = await _counts(connection, select(c.status, func.count()).group_by(c.status))
+    source = _TABLES["label"].c.source
+    by_source = await _counts(connection, select(source, func.count()).group_by(source))
     page_bytes = await _pragma(connection, "page_size")
     return Stats(
         schema=schema,
@@ -83,6 +89,10 @@ async def stats(connection: AsyncConnection) -> Stats:
         shapes=await _count(connection, "shape"),
         raws=await _count(connection, "raw"),
         feedback=await _count(connection, "feedback"),
+        labels=sum(by_source.values()),
+        label_sources=by_source,
+        actions=await _count(connection, "action"),
+        classifiers=await _count(connection, "classifier_version"),
         dead_letters=await _count(connection, "dead_letter"),
         gaps=await _count(connection, "gap"),
         gap_calls=await _gap_calls(connection),
