@@ -1,5 +1,6 @@
 """Record headers: a round trip, None left out, newer writers and older readers."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -8,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.journal import entries
-from tailrace.records import Attempt, End, Gap, Retried, Start
+from tailrace.journal.frames import Kind
+from tailrace.records import (
+    Action,
+    Attempt,
+    Definition,
+    End,
+    Gap,
+    Label,
+    Labelled,
+    Retried,
+    Start,
+    StudentChange,
+)
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 INT = st.integers(-(2**63), 2**63 - 1)
@@ -42,6 +55,52 @@ def test_records_come_back_as_they_were(start: Start, retried: Retried, end: End
     assert entries.decode_retried(entries.encode_retried(retried)) == retried
     assert entries.decode_end(entries.encode_end(end)) == end
     assert entries.decode_gap(entries.encode_gap(gap)) == gap
+
+
+IDS = st.uuids()
+VALUES = TEXT | st.lists(TEXT, max_size=3).map(tuple) | st.dictionaries(TEXT, INT | TEXT, max_size=3)
+ANY_LABELLED = st.one_of(
+    st.builds(
+        Label, id=IDS, completion=IDS, at_us=INT, classifier=TEXT, version=TEXT, source=TEXT, label=some(VALUES),
+        mode=TEXT, confidence=some(st.floats(0, 1)), latency_us=some(INT), error=some(TEXT), note=some(TEXT),
+        who=some(TEXT),
+    ),
+    st.builds(
+        Action, id=IDS, completion=IDS, at_us=INT, classifier=TEXT, version=TEXT, label=TEXT, do=TEXT, key=TEXT,
+        outcome=TEXT, target=some(TEXT), dry_run=st.booleans(), attempts=INT, error=some(TEXT),
+    ),
+    st.builds(Definition, at_us=INT, classifier=TEXT, version=TEXT, definition=VALUES),
+    st.builds(
+        StudentChange, id=IDS, at_us=INT, classifier=TEXT, version=TEXT, number=INT, state=TEXT, reason=TEXT,
+        threshold=some(st.floats(0, 1)), coverage=some(st.floats(0, 1)),
+        counts=some(st.dictionaries(TEXT, INT, max_size=3)), file=some(TEXT),
+    ),
+)  # fmt: skip
+
+
+@given(ANY_LABELLED)
+def test_what_the_classifiers_write_down_comes_back(said: Labelled) -> None:
+    if isinstance(said, Definition) and isinstance(said.definition, tuple):
+        said = replace(said, definition=list(said.definition))  # JSON as such
+    assert entries.decode_labelled(*entries.encode_labelled(said)) == said
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{}",
+        b'{"id":"x"}',
+        b'{"id":7}',
+        b'{"id":null,"at_us":1}',
+        b'{"at_us":1}',
+        b'{"at_us":"1","classifier":"c","version":"v","definition":1}',
+        b'{"at_us":true,"classifier":"c","version":"v","definition":1}',
+    ],
+)
+@pytest.mark.parametrize("kind", entries.LABELLED)
+def test_what_is_no_such_label_is_unreadable(kind: Kind, header: bytes) -> None:
+    with pytest.raises(entries.Unreadable):
+        entries.decode_labelled(kind, header)
 
 
 def test_what_is_none_takes_no_room() -> None:

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import pytest
 
 from tailrace.errors import LogUnavailable, WorkFailed
 from tailrace.journal.replay import Replay
-from tailrace.records import Feedback, Gap, Retried
+from tailrace.records import Action, Definition, Feedback, Gap, Label, Labelled, Retried, StudentChange
 from tests.journal.play import (
     END,
     GUARD_S,
@@ -164,6 +164,47 @@ async def test_feedback_is_kept_once_it_was_acknowledged(tmp_path: Path) -> None
     assert read_back(tmp_path).all("feedback") == [said]
     with pytest.raises(LogUnavailable):
         await log.feedback(said)
+
+
+def said(number: int, note: str | None = None) -> list[Labelled]:
+    """All kinds of what a classifier writes down."""
+    id_ = id_of(number)
+    return [
+        Label(id_, id_of(1), 5, "intent", "v1", "llm", ("a", "b"), confidence=0.5, note=note),
+        Action(id_, id_of(1), 5, "intent", "v1", "a", "route", "k", "done", dry_run=True),
+        Definition(5, "intent", f"v{number}", {"labels": ["a", "b"]}),
+        StudentChange(id_, 5, "intent", "v1", 1, "shadow", "too few audits", counts={"audits": 3}),
+    ]
+
+
+async def test_what_the_classifiers_say_is_kept_once_it_was_acknowledged(tmp_path: Path) -> None:
+    async with journal(tmp_path) as log:
+        await log.label(said(1)[0])
+        await log.labels(said(1)[1:])
+    assert read_back(tmp_path).all("labelled") == said(1)
+    with pytest.raises(LogUnavailable):
+        log.label(said(1)[0])
+
+
+async def test_many_labels_at_once_wait_for_the_next_segment(tmp_path: Path) -> None:
+    """More than several segments hold, and one that is larger than a segment: none is refused for that."""
+    many = [one for number in range(500) for one in said(number, "x" * 900)]
+    large = said(501, "x" * 2**17)[0]
+    async with journal(tmp_path) as log:
+        async with asyncio.timeout(GUARD_S):
+            await log.labels([*many, large])
+        assert len(files(tmp_path)) > 5
+    assert read_back(tmp_path).all("labelled") == [*many, large]
+
+
+async def test_a_label_of_the_wrong_shape_is_poison_alone(tmp_path: Path) -> None:
+    broken: Any = {"at_us": 5, "classifier": "intent", "version": "v1", "definition": 1}
+    async with journal(tmp_path) as log:
+        await log.labels([said(1)[0], replace(said(1)[0], at_us=cast("int", "now")), Definition(**broken)])
+    read = read_back(tmp_path)
+    assert read.all("labelled") == [said(1)[0], Definition(**broken)]
+    (poison,) = read.all("poisons")
+    assert (poison.id, poison.reason, b'"now"' in poison.raw) == (None, "no time", True)
 
 
 async def test_an_amendment_follows_the_completion_it_is_about(tmp_path: Path) -> None:

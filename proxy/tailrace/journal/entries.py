@@ -142,6 +142,8 @@ def decode_labelled(kind: Kind, header: bytes) -> Labelled:
     for name in ("id", "completion"):
         if name in raw:
             raw[name] = _uuid(raw[name])
+    if type(raw.get("at_us")) is not int:
+        raise Unreadable("no time")
     label = raw.get("label")
     if kind is Kind.LABEL and isinstance(label, list) and all(isinstance(each, str) for each in label):
         raw["label"] = tuple(label)

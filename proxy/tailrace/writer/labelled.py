@@ -31,6 +31,7 @@ from tailrace.writer.text import column_text
 
 MAX_VALUE_BYTES: Final = 65_536
 """Of a label as JSON; a larger one is set aside."""
+_LAST_US: Final = 2**63 - 1
 _MAX_NOTE: Final = 4_096
 _VERSION: Final = TABLES["classifier_version"]
 
@@ -69,7 +70,7 @@ def poison_of(said: Labelled, reason: str) -> Poison:
     kind, header = encode_labelled(said)
     name = f"{said.classifier} {said.version}" if isinstance(said, Definition) else str(said.id)
     completion = said.completion if isinstance(said, Label | Action) else None
-    return Poison(said.at_us, f"{kind.name.lower()} {name}", reason, header, completion)
+    return Poison(min(said.at_us, _LAST_US), f"{kind.name.lower()} {name}", reason, header, completion)
 
 
 async def _versions(connection: AsyncConnection, said: Sequence[Labelled]) -> None:
