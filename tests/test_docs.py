@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from tailrace import cli, errors, records
 from tailrace.settings import Settings
+from tailrace.store.query.fields import FIELDS, LABEL_FIELDS
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text()
@@ -58,6 +59,13 @@ WORDS: Final = [
     *(("link_kind", word) for word in records.LinkKind),
     *(("usage_source", word) for word in records.UsageSource),
     *(("origin", word) for word in records.Origin),
+    *(("label source", word) for word in records.LabelSource),
+    *(("label mode", word) for word in records.LabelMode),
+    *(("action", word) for word in records.Do),
+    *(("outcome", word) for word in records.Outcome),
+    *(("student", word) for word in records.StudentState),
+    *(("field", name) for name in FIELDS if "." in name),
+    *(("part of a label", f".{part}") for part in LABEL_FIELDS if part),
     *(("error code", word) for word in errors.Code),
 ]
 
