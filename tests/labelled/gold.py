@@ -1,0 +1,59 @@
+"""Labelled items as the files that the simulated provider answers from: its gold, and dialogues for `sim/replay`."""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, Final
+
+import orjson
+
+from tests.labelled.loading import Item
+
+_DESK: Final = {
+    "openinggreeting": "Good day, this is the airline's desk. What can I do for you?",
+    "bookflight": "I can book that. From where to where, and when?",
+    "changeseatassignment": "I can change the seat. Your booking number, please?",
+    "getboardingpass": "I can send the boarding pass. Your booking number, please?",
+    "getseatinfo": "I can look the seat up. Your booking number, please?",
+    "confirmation": "Good, it is done. Anything else?",
+    "rejection": "All right, I leave it so. Anything else?",
+    "contentonly": "Thank you, I have noted that. Is it correct so?",
+    "outofdomain": "I am afraid that is nothing I can do from here.",
+    "thankyou": "You are welcome.",
+    "closinggreeting": "Thank you for your call. Goodbye.",
+}
+_ELSE: Final = "I see. Please go on."
+"""What our desk says: the source of multidogo_airline leaves its own desk's turns out. Written for this file."""
+
+
+def gold_line(item: Item) -> bytes:
+    """One line of a gold file: `text`, `previous` where an assistant spoke, and what people say of it."""
+    shape: dict[str, Any] = {"text": item.text}
+    if item.before and item.before[-1].role == "assistant":
+        shape["previous"] = item.before[-1].text
+    if item.spans:
+        shape["spans"] = [
+            {"text": item.text[span.start : span.end], "label": span.kind, "start": span.start, "end": span.end}
+            for span in item.spans
+        ]
+    shape |= {"label": item.labels[0]} if len(item.labels) == 1 else {"labels": item.labels}
+    return orjson.dumps(shape)
+
+
+def gold_file(items: Iterable[Item]) -> bytes:
+    """A gold file."""
+    return b"".join(gold_line(item) + b"\n" for item in items)
+
+
+def dialogue_file(items: Iterable[Item]) -> bytes:
+    """A dialogue file for `sim/replay`: the users' turns of each chain in order, answered by a desk of ours."""
+    return b"".join(_dialogue(chain, list(turns)) for chain, turns in groupby(items, key=lambda item: item.chain))
+
+
+def _dialogue(chain: str, items: list[Item]) -> bytes:
+    turns = []
+    for item in filter(
+        lambda item: item.text.strip(), items
+    ):  # a few turns lost all their text to the source's cleaning
+        turns.append({"role": "user", "text": item.text})
+        turns.append({"role": "assistant", "text": _DESK.get(item.labels[0], _ELSE) if item.labels else _ELSE})
+    return orjson.dumps({"id": chain, "turns": turns}) + b"\n"
