@@ -282,6 +282,8 @@ class Simulator(Table):
     """Whether models named `sim/…` are answered."""
     dialogues: Path | None = None
     """A JSONL file of dialogues that `sim/replay` answers from; the packaged STAR subset when not set."""
+    gold: tuple[Path, ...] = ()
+    """JSONL files of labelled texts that `sim/label…` answers from; without, a text's label is made up."""
 
 
 class Settings(Table):

@@ -21,6 +21,22 @@ DIALOGUE = (
 )
 
 
+def test_labels_come_from_all_gold_files(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tailrace", "simulate", "--port", "0"]
+    for text, label in (("yes", "confirm"), ("no", "reject")):
+        (tmp_path / f"{text}.jsonl").write_text(f'{{"text": "{text}", "label": "{label}"}}\n')
+        command += ["--gold", str(tmp_path / f"{text}.jsonl")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            url = f"{child.stdout.readline().split()[-1]}/chat/completions"
+            bodies = [{"model": "sim/label", "messages": [{"role": "user", "content": text}]} for text in ("yes", "no")]
+            answers = [orjson.loads(httpx.post(url, json=body, timeout=GUARD_S).content) for body in bodies]
+            assert [answer["choices"][0]["message"]["content"] for answer in answers] == ["confirm", "reject"]
+        finally:
+            child.kill()
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_it_is_replays_a_dialogue_and_ends_well(tmp_path: Path, ending: signal.Signals) -> None:
     dialogues = tmp_path / "dialogues.jsonl"
@@ -65,4 +81,5 @@ def test_wrong_calls_say_what_is_wrong(tailrace: Run) -> None:
         "--host", "203.0.113.1", "--port", "0"
     )
     assert "none.jsonl: No such file or directory; expected a JSONL file" in refused("--dialogues", "none.jsonl")
+    assert "none.jsonl: No such file or directory; expected a JSONL file" in refused("--gold", "none.jsonl")
     assert refused("--dialogues", "bad.jsonl", "--port", "0").startswith("bad.jsonl:2: expected ")

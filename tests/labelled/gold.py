@@ -21,15 +21,16 @@ _DESK: Final = {
     "thankyou": "You are welcome.",
     "closinggreeting": "Thank you for your call. Goodbye.",
 }
+_PREVIOUS: Final = 4  # turns that tell the same words apart
 _ELSE: Final = "I see. Please go on."
 """What our desk says: the source of multidogo_airline leaves its own desk's turns out. Written for this file."""
 
 
 def gold_line(item: Item) -> bytes:
-    """One line of a gold file: `text`, `previous` where an assistant spoke, and what people say of it."""
+    """One line of a gold file: `text`, what was said before, and what people say of it."""
     shape: dict[str, Any] = {"text": item.text}
-    if item.before and item.before[-1].role == "assistant":
-        shape["previous"] = item.before[-1].text
+    if item.before:
+        shape["previous"] = [turn.text for turn in item.before[-_PREVIOUS:]]
     if item.spans:
         shape["spans"] = [
             {"text": item.text[span.start : span.end], "label": span.kind, "start": span.start, "end": span.end}

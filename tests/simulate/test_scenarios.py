@@ -22,6 +22,7 @@ ENOUGH = 2_000
 """Bytes after which the client leaves an answer that goes on for ever."""
 PINGS = frozenset(manner.ping for manner in NAMED.values())
 
+SILENT = frozenset(("stall", "label-stall", "label-stall-N"))
 CLOSE_AFTER_THEIR_END = frozenset(("connection-close", "until-close", "close-idle", "close-idle-N"))
 
 every = pytest.mark.parametrize("key", SCENARIOS)
@@ -38,7 +39,7 @@ async def over_socket(server: Server, simulator: Simulator, key: str, path: str,
         if SCENARIOS[key].ends is not Ends.NEVER:
             return await client.ask(body, path=path)
         client.writer.write(head(body, path=path) + body)
-        if key == "stall":
+        if key in SILENT:
             async with asyncio.timeout(GUARD_S):
                 await simulator.ledger.reached(lambda: simulator.ledger.in_flight() == 1)
             return Seen()

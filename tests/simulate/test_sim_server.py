@@ -207,7 +207,7 @@ async def test_the_command_runs_until_a_signal() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     async with asyncio.timeout(GUARD_S):
-        await run("127.0.0.1", 0, None, ready)
+        await run("127.0.0.1", 0, None, (), ready)
 
 
 async def _under_uvloop() -> list[tuple[str | None, int]]:

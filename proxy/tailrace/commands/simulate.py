@@ -21,6 +21,10 @@ def simulate(
     dialogues: Annotated[
         Path | None, typer.Option(readable=False, help="JSONL file that sim/replay answers from.")
     ] = None,
+    gold: Annotated[
+        list[Path] | None,
+        typer.Option(readable=False, help="JSONL file that sim/label… answers from; may be given again."),
+    ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the models and what each does.")] = False,
 ) -> None:
     """Run a provider that answers, misbehaves and replays on demand, until Ctrl-C."""
@@ -32,7 +36,7 @@ def simulate(
         for manner in (*(wire.MANNER for wire in WIRES.values()), others.MANNER):
             typer.echo(f"{manner.name:<{width}}  {manner.path}")
         return
-    asyncio.run(run(host, port, dialogues, _announce))
+    asyncio.run(run(host, port, dialogues, gold or (), _announce))
 
 
 def _announce(url: str) -> None:

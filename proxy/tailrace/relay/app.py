@@ -37,6 +37,7 @@ from tailrace.settings import SIMULATED, Provider, Settings
 from tailrace.settings_load import load
 from tailrace.simulate.dialogues import load as load_dialogues
 from tailrace.simulate.dialogues import packaged
+from tailrace.simulate.labelling.gold import load as load_gold
 from tailrace.simulate.simulator import Simulator
 from tailrace.upstream.client import Upstream, open_upstream
 from tailrace.upstream.simulated import SimulatedTransport
@@ -99,7 +100,8 @@ async def _report_regularly(relay: Relay) -> None:
 def open_simulator(settings: Settings) -> Upstream:
     """The simulated provider, in this process."""
     path = settings.simulator.dialogues
-    simulator = Simulator(dialogues=load_dialogues(path) if path else packaged())
+    gold = load_gold(settings.simulator.gold)
+    simulator = Simulator(dialogues=load_dialogues(path) if path else packaged(), gold=gold)
     return open_upstream(SIMULATED, Provider(base_url="http://simulator.invalid/v1"), SimulatedTransport(simulator))
 
 

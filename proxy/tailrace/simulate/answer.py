@@ -96,6 +96,31 @@ class Reports(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of an answer's text, its log probability, and what might have stood there, itself included."""
+
+    text: str
+    logprob: float
+    others: tuple[tuple[str, float], ...]
+
+
+class Telling(Enum):
+    """What a provider tells of log probabilities that were asked for."""
+
+    ALL = "all"
+    EMPTY = "empty"  # an object without a token
+    NOTHING = "nothing"  # null
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The tokens of an answer; joined they are its text."""
+
+    tokens: tuple[Token, ...]
+    telling: Telling = Telling.ALL
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer, given alike in each choice. `counts` None means: counted from the texts."""
 
@@ -107,6 +132,7 @@ class Answer:
     reports: Reports = Reports.ONCE
     counts: Counts | None = None
     sources: tuple[str, ...] = ()  # URLs that the text goes back to
+    scores: Scores | None = None  # None: each word is a token, of a probability that means nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +165,8 @@ def counts_of(asked: Asked, answer: Answer) -> Counts:
     prompt = sum(_MESSAGE_TOKENS + tokens(said.text) for said in asked.messages)
     reasoning = tokens(answer.reasoning)
     calls = sum(tokens(call.name) + tokens(call.arguments) for call in answer.calls)
-    each = tokens(answer.text) + tokens(answer.refusal) + calls + reasoning
+    text = len(answer.scores.tokens) if answer.scores is not None else tokens(answer.text)
+    each = text + tokens(answer.refusal) + calls + reasoning
     return Counts(prompt, each * asked.choices, reasoning * asked.choices)
 
 
@@ -150,7 +177,11 @@ def echo(asked: Asked) -> Answer:
 
 def limited(asked: Asked, answer: Answer) -> Answer:
     """`answer`, its text cut at the tokens the client allows, as `length`."""
-    if asked.max_tokens is None or tokens(answer.text) <= asked.max_tokens:
+    if asked.max_tokens is not None and answer.scores is not None and len(answer.scores.tokens) > asked.max_tokens:
+        kept = answer.scores.tokens[: asked.max_tokens]
+        text = "".join(token.text for token in kept)
+        return replace(answer, text=text, scores=replace(answer.scores, tokens=kept), finish="length")
+    if asked.max_tokens is None or answer.scores is not None or tokens(answer.text) <= asked.max_tokens:
         return answer
     return replace(answer, text=(answer.text or "")[: 4 * asked.max_tokens], finish="length")
 

@@ -13,6 +13,7 @@ import orjson
 from tailrace.records import Json
 from tailrace.simulate.acts import Act, Data, Fin, Headers, chunked, sized
 from tailrace.simulate.answer import Answer, Asked, Stamp, at_least, limited
+from tailrace.simulate.labelling.gold import Gold
 from tailrace.simulate.wire import JSON_TYPE, Wire
 
 _PLAIN_PIECES: Final = 8  # a plain body that is cut is sent in so many pieces
@@ -30,6 +31,8 @@ class Call:
     """How often this caller has asked this model, from 1; counts on each use, so it is used once."""
     replay: Callable[[Asked], str]
     """The next turn of the dialogue that the question continues."""
+    gold: Gold
+    """What labelling models answer from."""
 
 
 class Ends(Enum):

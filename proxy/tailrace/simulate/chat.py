@@ -19,6 +19,8 @@ from tailrace.simulate.answer import (
     Reports,
     Said,
     Stamp,
+    Telling,
+    Token,
     Tool,
     counts_of,
     logprob,
@@ -76,7 +78,7 @@ def events(asked: Asked, answer: Answer, stamp: Stamp) -> Iterator[dict[str, Jso
         shape["usage"] = None
     indices = range(asked.choices)
     for delta, token in _deltas(answer, stamp):
-        told = _logprobs(asked, (token,)) if token is not None else None
+        told = _logprobs(asked, answer, (token,)) if token is not None else None
         for index in indices:
             yield {**shape, "choices": [{"index": index, "delta": delta, "logprobs": told, "finish_reason": None}]}
     for index in indices:
@@ -171,7 +173,7 @@ def _choice(asked: Asked, answer: Answer, stamp: Stamp, index: int) -> dict[str,
         message["reasoning_content"] = answer.reasoning
     if answer.calls:
         message["tool_calls"] = [_call(answer, stamp, i) for i in range(len(answer.calls))]
-    said = _logprobs(asked, words(answer.text)) if answer.text else None
+    said = _logprobs(asked, answer, _pieces(answer)) if answer.text else None
     return {"index": index, "message": message, "logprobs": said, "finish_reason": answer.finish}
 
 
@@ -190,15 +192,15 @@ def _call(answer: Answer, stamp: Stamp, i: int) -> dict[str, Json]:
     return {"id": f"call_sim{stamp.number:016d}{i:04d}", "type": "function", "function": function}
 
 
-def _deltas(answer: Answer, stamp: Stamp) -> Iterator[tuple[dict[str, Json], str | None]]:
+def _deltas(answer: Answer, stamp: Stamp) -> Iterator[tuple[dict[str, Json], str | Token | None]]:
     """What each chunk adds, and the token whose probability goes with it."""
     yield {"role": "assistant", "content": "" if answer.text is not None else None, "refusal": None}, None
     for word in words(answer.reasoning or ""):
         yield {"reasoning_content": word}, None
     for word in words(answer.refusal or ""):
         yield {"refusal": word}, None
-    for word in words(answer.text or ""):
-        yield {"content": word}, word
+    for piece in _pieces(answer):
+        yield {"content": piece if isinstance(piece, str) else piece.text}, piece
     if answer.sources:
         yield {"annotations": _annotations(answer)}, None
     for i in range(len(answer.calls)):
@@ -215,13 +217,23 @@ def _call_deltas(answer: Answer, stamp: Stamp, i: int) -> Iterator[dict[str, Jso
         yield {"tool_calls": [{"index": i, "function": {"arguments": arguments[at : at + 8]}}]}
 
 
-def _logprobs(asked: Asked, said: Iterable[str]) -> dict[str, Json] | None:
-    if asked.top_logprobs is None:
+def _pieces(answer: Answer) -> Iterable[str | Token]:
+    """The pieces in which a text comes: its tokens, else its words."""
+    return answer.scores.tokens if answer.scores is not None else words(answer.text or "")
+
+
+def _logprobs(asked: Asked, answer: Answer, said: Iterable[str | Token]) -> dict[str, Json] | None:
+    telling = answer.scores.telling if answer.scores is not None else Telling.ALL
+    if asked.top_logprobs is None or telling is Telling.NOTHING:
         return None
-    return {"content": [_token(token, asked.top_logprobs) for token in said], "refusal": None}
+    told = [_token(token, asked.top_logprobs) for token in said] if telling is Telling.ALL else []
+    return {"content": told, "refusal": None}
 
 
-def _token(token: str, top: int) -> dict[str, Json]:
+def _token(token: str | Token, top: int) -> dict[str, Json]:
+    if isinstance(token, Token):
+        ranked_by_model = [_weight(text, value) for text, value in token.others[:top]]
+        return {**_weight(token.text, token.logprob), "top_logprobs": ranked_by_model}
     ranked = [token, *(f"{token}{i}" for i in range(1, top))][:top]
     least = logprob(token)
     others = [_weight(other, least - 0.5 * rank) for rank, other in enumerate(ranked)]

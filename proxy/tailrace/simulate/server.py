@@ -6,7 +6,7 @@ Owns the listening socket and the open connections. Whatever loop runs it (async
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Self
 from tailrace.errors import UserError
 from tailrace.simulate.connection import Connection
 from tailrace.simulate.dialogues import load
+from tailrace.simulate.labelling.gold import load as load_gold
 from tailrace.simulate.simulator import Simulator
 
 
@@ -68,12 +69,14 @@ async def serve(host: str, port: int, simulator: Simulator) -> Server:
     return Server(listener, connections, host, listener.sockets[0].getsockname()[1])
 
 
-async def run(host: str, port: int, dialogues: Path | None, on_ready: Callable[[str], None]) -> None:
+async def run(
+    host: str, port: int, dialogues: Path | None, gold: Sequence[Path], on_ready: Callable[[str], None]
+) -> None:
     """`tailrace simulate`: serves until SIGINT or SIGTERM. Calls `on_ready` with the base URL once it listens.
 
-    Raises UserError for a dialogue file that cannot be read or an address that cannot be had.
+    Raises UserError for a dialogue or gold file that cannot be read or an address that cannot be had.
     """
-    simulator = Simulator(dialogues=None if dialogues is None else load(dialogues))
+    simulator = Simulator(dialogues=None if dialogues is None else load(dialogues), gold=load_gold(gold))
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

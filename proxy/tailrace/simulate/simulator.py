@@ -32,6 +32,7 @@ from tailrace.simulate.answer import Asked, BadRequest, Stamp
 from tailrace.simulate.call import Call, json_acts
 from tailrace.simulate.dialogues import Dialogue, Replayer, packaged
 from tailrace.simulate.kept import Keeper, Remembering
+from tailrace.simulate.labelling.gold import Gold
 from tailrace.simulate.ledger import CREDENTIALS, Entry, Ledger, SimRequest, without_credentials
 from tailrace.simulate.scenarios import SCENARIOS, Found, close_to, find, scenario_list
 from tailrace.simulate.wire import Wire
@@ -68,13 +69,14 @@ class Simulator:
     """A provider that answers, misbehaves and replays on demand.
 
     `pace` scales every finite wait (0 for tests); `clock` gives Unix seconds, `monotonic` orders the ledger.
-    `dialogues` None takes the packaged ones, when the first replay is asked for.
+    `dialogues` None takes the packaged ones, when the first replay is asked for. Labels come from `gold`.
     """
 
     def __init__(
         self,
         *,
         dialogues: Sequence[Dialogue] | None = None,
+        gold: Gold | None = None,
         pace: float = 1.0,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -84,6 +86,7 @@ class Simulator:
         self.ledger = Ledger(monotonic, ledger_entries)
         self._clock = clock
         self._dialogues = dialogues
+        self._gold = gold or Gold()
         self._replayer: Replayer | None = None
         self._calls = 0
         self._attempts: OrderedDict[bytes, int] = OrderedDict()
@@ -158,6 +161,7 @@ class Simulator:
             n=found.n,
             attempt=lambda: self._attempt(asked, headers),
             replay=self._replay,
+            gold=self._gold,
         )
 
     def _replay(self, asked: Asked) -> str:

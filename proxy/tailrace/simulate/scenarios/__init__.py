@@ -13,7 +13,7 @@ from typing import Final
 
 from tailrace.settings import SIMULATED
 from tailrace.simulate.call import Ends, Scenario
-from tailrace.simulate.scenarios import answers, bodies, breaks, connections, failures, streams
+from tailrace.simulate.scenarios import answers, bodies, breaks, connections, failures, labels, streams
 
 PREFIX: Final = f"{SIMULATED}/"
 _PIECES: Final = 10_000  # most pieces before a break
@@ -230,6 +230,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "close-idle-N": Scenario("FIN N ms after a good answer", connections.close_idle, most=60_000),
         "connection-close": Scenario("a good answer with connection: close", connections.connection_close),
         "until-close": Scenario("a body that ends with the connection", connections.body_until_close),
+        # labelling models, which answer from gold
+        **labels.MODELS,
     },
 )
 
