@@ -105,6 +105,10 @@ def test_every_block_does_what_it_says(tmp_path: Path) -> None:
         assert recipe.startswith("# recipe.toml\n")
         (tmp_path / "recipe.toml").write_text(recipe)
         assert "dataset: verified: 1 rows, made again byte for byte" in newcomer.shell(next(blocks)[1])
+        kind, classifier = next(blocks)
+        assert (kind, classifier.split("\n")[0]) == ("toml", "[classifiers.reply_intent]")
+        (tmp_path / "labels.toml").write_text(classifier)
+        assert newcomer.shell(".venv/bin/tailrace check-config --config labels.toml").startswith("# ok")
     assert next(blocks, None) is None, "a block that is not run here"
     assert datadir.holder(data) is None, "Ctrl-C ends all of it"
 

@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from tailrace.errors import TailraceError, UserError, WorkFailed
-from tailrace.spawn import MAX_REPORT_BYTES, VARIABLE, Role, Spec
+from tailrace.spawn import MAX_REPORT_BYTES, VARIABLE, Role, Spec, name_of
 
 _STEADY_S: Final = 10.0
 
@@ -32,6 +32,7 @@ class Plan:
     anchor_ns: int
     config: str  # the settings in force
     data_dir: str
+    url: str
     lock_fd: int
     life_fd: int
     listen_fd: int
@@ -65,7 +66,7 @@ class Child:
     """A process of `role` that is kept running until `end`."""
 
     def __init__(self, role: Role, number: int, plan: Plan, backoff: Backoff) -> None:
-        self.name = role.value if role is Role.WRITER else f"{role.value}-{number}"
+        self.name = name_of(role, number)
         self._role = role
         self._number = number
         self._plan = plan
@@ -179,6 +180,7 @@ class Child:
             anchor_ns=plan.anchor_ns,
             config=plan.config,
             data_dir=plan.data_dir,
+            url=plan.url,
             listen_fd=listen_fd,
             ready_fd=ready_fd,
             life_fd=plan.life_fd,

@@ -49,6 +49,14 @@ _cache = Counter("tailrace_cache_lookups", "Answers looked for in an alias's cac
 _copies = Counter("tailrace_shadow_copies", "Copies of calls for shadows.", ("alias", "outcome"))
 _list_failures = Counter("tailrace_model_list_failures", "Providers' lists of models that did not come.", ("provider",))
 _unlogged = Counter("tailrace_gap_calls", "Calls, or ends of answers, that the log could not keep.")
+_labels = Counter("tailrace_labels", "Labels given, by their source.", ("classifier", "source", "mode", "outcome"))
+_label_seconds = Histogram(
+    "tailrace_label_seconds", "From the request's arrival at a classifier to its label.", ("classifier", "source"),
+    buckets=(0.0001, 0.0005, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)  # fmt: skip
+_late = Counter("tailrace_labels_late", "Calls that went on without a label because of its deadline.", ("classifier",))
+_lost_labels = Counter("tailrace_labels_unlogged", "Labels and actions that the log could not keep.")
+_actions = Counter("tailrace_actions", "What labels did.", ("classifier", "do", "outcome"))
 _journal_bytes = Gauge(
     "tailrace_journal_bytes", "Bytes of this process's journal segments.", multiprocess_mode="livesum"
 )
@@ -114,6 +122,25 @@ def copied(alias: str, *, sent: bool) -> None:
 def model_list_failed(provider: str) -> None:
     """A provider was asked for its models and did not list them; `provider` is a name of the settings."""
     _list_failures.labels(provider).inc()
+def labelled(classifier: str, source: str, mode: str, *, failed: bool, seconds: float) -> None:
+    """A source labelled a text, or failed to."""
+    _labels.labels(classifier, source, mode, "failed" if failed else "labelled").inc()
+    _label_seconds.labels(classifier, source).observe(seconds)
+
+
+def label_late(classifier: str) -> None:
+    """A call went on unlabelled."""
+    _late.labels(classifier).inc()
+
+
+def unlogged_label() -> None:
+    """A label or an action was not kept."""
+    _lost_labels.inc()
+
+
+def acted(classifier: str, do: str, outcome: str) -> None:
+    """A label's action came to an outcome."""
+    _actions.labels(classifier, do, outcome).inc()
 
 
 def in_flight(calls: int) -> None:

@@ -18,6 +18,9 @@ DEFAULT_PROJECT: Final = "default"
 CACHE: Final = "cache"
 """The provider of an answer that Tailrace gave again."""
 
+TAILRACE: Final = "tailrace"
+"""The provider of an answer that Tailrace gave itself, because a label's action says so."""
+
 
 class Status(StrEnum):
     """How a completion ended, seen from the client. One word a row."""

@@ -1,6 +1,7 @@
 """The supervisor behind `tailrace serve`: holds the data folder and the port, keeps the processes running, ends them.
 
     lock ─▶ socket ─▶ writer ready ─▶ relays ready ─▶ announce ─▶ (signals) ─▶ relays end ─▶ writer ends ─▶ exit 0
+                                      labeller, where there are classifiers: begun after, ended before the relays
 
 SIGTERM and SIGINT end in order: relays first, so that the writer files their last records. A second one hurries both.
 SIGHUP loads the settings anew; a bad file leaves the old ones in force, also for a process that is restarted later: the
@@ -29,7 +30,11 @@ from tailrace.settings import Settings
 from tailrace.settings_load import config_hash, load_with_text
 from tailrace.spawn import Role
 
-MODULES: Final = {Role.WRITER: "tailrace.writer.process", Role.RELAY: "tailrace.relay.app"}
+MODULES: Final = {
+    Role.WRITER: "tailrace.writer.process",
+    Role.RELAY: "tailrace.relay.app",
+    Role.LABELLER: "tailrace.labeller.process",
+}
 _DESCRIPTORS: Final = 65_536
 
 
@@ -39,6 +44,7 @@ class Patience:
 
     relay_s: float = 5.0  # beyond `server.drain_s`
     relay_hurried_s: float = 3.0
+    labeller_s: float = 5.0
     writer_s: float = 15.0
     writer_hurried_s: float = 5.0
 
@@ -79,6 +85,7 @@ def serve(launch: Launch) -> None:
             anchor_ns=launch.anchor(data_dir),
             config=str(datadir.put_settings(data_dir, text)),
             data_dir=str(data_dir),
+            url=url_of(listener),
             lock_fd=lock_fd,
             life_fd=life_fd,
             listen_fd=listener.fileno(),
@@ -120,6 +127,8 @@ class Supervisor:
         self._listener = listener
         self._writer = Child(Role.WRITER, 0, plan, launch.backoff())
         self._relays = [Child(Role.RELAY, n, plan, launch.backoff()) for n in range(settings.server.workers)]
+        labels = any(classifier.mode != "off" for classifier in settings.classifiers.values())
+        self._labellers = [Child(Role.LABELLER, 0, plan, launch.backoff())] if labels else []
         self._stopping = asyncio.Event()
         self._hurried = asyncio.Event()
         self._log = structlog.get_logger("tailrace.serve")
@@ -160,9 +169,12 @@ class Supervisor:
             url = url_of(self._listener)
             self._log.info("ready", url=url, config=config_hash(self._settings))
             self._launch.announce(url, self._settings.log.data_dir)
+            for child in self._labellers:  # nobody waits for it
+                group.create_task(child.keep(), name=child.name)
 
     async def _end(self) -> None:
         patience = self._launch.patience
+        await self._end_stage(self._labellers, patience.labeller_s, patience.labeller_s)
         relay_s = self._settings.server.drain_s + patience.relay_s
         await self._end_stage(self._relays, relay_s, patience.relay_hurried_s)
         self._listener.close()  # until now calls were refused in words; a connection that nobody takes would hang
@@ -205,8 +217,8 @@ class Supervisor:
         self._stopping.set()
         if not self._writer.was_ready:
             self._writer.end()
-        for relay in self._relays:
-            relay.end()
+        for child in (*self._labellers, *self._relays):
+            child.end()
 
     def _reload(self) -> None:
         data_dir = self._begun_with.log.data_dir
@@ -221,8 +233,8 @@ class Supervisor:
         if late:
             self._log.warning("these settings change with a restart only", settings=late)
         self._log.info("settings reloaded", config=config_hash(settings))
-        for relay in self._relays:
-            relay.reload()
+        for child in (*self._relays, *self._labellers):
+            child.reload()
 
 
 def needs_restart(old: Settings, new: Settings) -> list[str]:
@@ -234,5 +246,6 @@ def needs_restart(old: Settings, new: Settings) -> list[str]:
         "log": (old.log, new.log),
         "store": (old.store, new.store),
         "chains": (old.chains, new.chains),
+        "the first classifier": (bool(old.classifiers), bool(new.classifiers)),
     }
     return [name for name, (before, after) in pairs.items() if before != after]

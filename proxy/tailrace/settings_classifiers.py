@@ -214,6 +214,8 @@ class Classifier(Table):
     """How often the student must say what the model says before it may answer alone."""
     audit_share: Share = 0.05
     """Share of the chains of which the model labels one turn, after the answer, to judge the other sources by."""
+    audit_after_s: Annotated[float, Field(ge=0)] = 300
+    """How long nothing must have been added to a chain before one of its turns may be audited."""
     rule_accuracy: Share = 0.8
     """A rule that is surely less often right than this, by later labels, disables itself."""
     rules: tuple[Rule, ...] = ()

@@ -32,6 +32,12 @@ class Role(StrEnum):
 
     RELAY = "relay"
     WRITER = "writer"
+    LABELLER = "labeller"
+
+
+def name_of(role: Role, number: int) -> str:
+    """What a process is called in logs."""
+    return f"{role.value}-{number}" if role is Role.RELAY else role.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,13 @@ class Spec:
     """All that a child is told beside its settings."""
 
     role: Role
-    number: int  # of the relay worker, from 0; 0 for the writer
+    number: int  # of the relay worker, from 0; 0 for the others
     owner: str  # this incarnation: 16 hex digits, new at each start of a process
     anchor_ns: int  # Unix time minus monotonic time, nanoseconds; the same for all processes of a folder
     config: str | None  # for `settings_load.load`; the environment holds what the command line changed
     data_dir: str
-    listen_fd: int | None  # the bound, listening socket; None for the writer
+    url: str  # where the relays listen
+    listen_fd: int | None  # the bound, listening socket; only for a relay
     ready_fd: int
     life_fd: int
 
@@ -55,8 +62,8 @@ class Spec:
 
     @property
     def name(self) -> str:
-        """What this process is called in logs: `writer`, `relay-0`."""
-        return self.role.value if self.role is Role.WRITER else f"{self.role.value}-{self.number}"
+        """What this process is called in logs: `writer`, `relay-0`, `labeller`."""
+        return name_of(self.role, self.number)
 
     def to_json(self) -> str:
         """The text of `VARIABLE`."""

@@ -15,9 +15,9 @@ def is_audited(chain: bytes, version: str, share: float) -> bool:
     return _draw(b"chain", chain, version) < share
 
 
-def audited_turn(chain: bytes, version: str, turns: int) -> int:
-    """Which of the chain's `turns` labelled turns, from 0; each is as likely."""
-    return int(_draw(b"turn", chain, version) * turns)
+def place(turn: bytes, version: str) -> float:
+    """A turn's place among those of its chain, from 0 to 1: the audited one is the first that can be labelled."""
+    return _draw(b"turn", turn, version)
 
 
 def _draw(what: bytes, chain: bytes, version: str) -> float:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from typing import Final
 
 
@@ -39,6 +40,7 @@ _CLOSE: Final = 0.85
 _APART: Final = 0.05
 _LEAST_CHARS: Final = 4
 _NOT_WORDS: Final = re.compile(r"[\W_]+")
+_NAME: Final = re.compile(r"[\w\-]+")
 _DENIALS: Final = frozenset(("not", "no", "never", "neither", "nor", "isn", "doesn", "don", "cannot", "nicht", "kein"))
 
 
@@ -55,7 +57,7 @@ def place(said: str, labels: Collection[str]) -> Placed | None:
     same = [label for label, parts in known.items() if parts == words]
     if same:
         return Placed(same[0], Rung.FOLDED) if len(same) == 1 else None
-    if (label := _included(words, known)) is not None:
+    if (label := _included(said, words, known)) is not None:
         return Placed(label, Rung.INCLUDED)
     if (label := _close(" ".join(words), known)) is not None:
         return Placed(label, Rung.CLOSE)
@@ -66,14 +68,16 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(_NOT_WORDS.sub(" ", text.casefold()).split())
 
 
-def _included(words: tuple[str, ...], known: dict[str, tuple[str, ...]]) -> str | None:
-    """The only label whose words stand in a row in `words`; one inside another's words does not count."""
+def _included(said: str, words: tuple[str, ...], known: dict[str, tuple[str, ...]]) -> str | None:
+    """The only label whose words stand in a row in `words`; one inside another's words does not count, nor one that is
+    a part of a longer name: `debit_other_request` is no `debit`."""
     if len(words) > _MOST_WORDS:
         return None
+    borders = set(accumulate((len(_words(name)) for name in _NAME.findall(said)), initial=0))
     places: dict[str, set[int]] = {}
     for label, parts in known.items():
         for at in range(len(words) - len(parts) + 1) if parts else ():
-            if words[at : at + len(parts)] == parts:
+            if words[at : at + len(parts)] == parts and {at, at + len(parts)} <= borders:
                 places.setdefault(label, set()).update(range(at, at + len(parts)))
     widest = [label for label, at in places.items() if not any(at < other for other in places.values())]
     if len(widest) != 1:

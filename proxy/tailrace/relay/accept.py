@@ -35,6 +35,8 @@ class Accepted:
     fixed: Plan | None = None  # where it goes, whatever its model leads to
     repeatable: bool = True
     idempotent: bool = False
+    routed: str | None = None  # the model that an action gave the call to
+    original: bytes | None = None  # the client's body, where an action added to it
 
     @property
     def endpoint(self) -> Endpoint:
@@ -54,13 +56,15 @@ class Accepted:
 
     @property
     def logged(self) -> bytes:
-        return b"" if self.told.omits_request else self.body
+        if self.told.omits_request:
+            return b""
+        return self.body if self.original is None else self.original
 
     def plan(self, settings: Settings, caller: str | None) -> Plan:
         if self.fixed is not None:
             return self.fixed
         sticky = sticky_key(self.told.session, caller, self.told.user, self.request.first_user)
-        return plan(settings, self.request.model, sticky)
+        return plan(settings, self.routed or self.request.model, sticky)
 
     def prepare(self, connection: Connection, model: str) -> Prepared:
         return prepare(self, connection, model)

@@ -30,9 +30,11 @@ from tailrace.relay.api.completions import completion_routes, other_routes
 from tailrace.relay.api.feedback import feedback_route
 from tailrace.relay.api.ops import ops_routes
 from tailrace.relay.callers import Callers
+from tailrace.relay.completion import carry_out
 from tailrace.relay.connections import open_live
 from tailrace.relay.joined import JoinedProtocol
 from tailrace.relay.live import Relay
+from tailrace.relay.own_calls import OwnCalls
 from tailrace.settings import SIMULATED, Provider, Settings
 from tailrace.settings_load import load
 from tailrace.simulate.dialogues import load as load_dialogues
@@ -82,6 +84,7 @@ async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir
             callers=Callers(_callers_secret(data_dir)),
             tasks=tasks,
         )
+        relay.models = OwnCalls(relay, carry_out)
         reports = tasks.create_task(_report_regularly(relay))
         try:
             yield relay
@@ -184,11 +187,11 @@ class _Stop:
 def _reload(relay: Relay, spec: spawn.Spec) -> None:
     """SIGHUP: new calls get the new settings; running calls keep theirs. A bad file changes nothing."""
     try:
-        settings = load(spec.config_path, os.environ)
+        live = open_live(load(spec.config_path, os.environ), open_simulator)
     except SettingsError as error:
         log.error("reload refused, the old settings stay", reason=str(error))  # noqa: TRY400 - the line says it all
         return
-    relay.reload(open_live(settings, open_simulator))
+    relay.reload(live)
     log.info("reloaded", config=relay.live.config_hash)
 
 

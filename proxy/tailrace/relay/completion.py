@@ -22,12 +22,13 @@ from tailrace.errors import (
     ProviderTruncated,
     Refused,
 )
-from tailrace.records import CACHE, DEFAULT_PROJECT, End, Endpoint, Origin, Start, Status
+from tailrace.records import CACHE, DEFAULT_PROJECT, TAILRACE, End, Endpoint, Origin, Start, Status
 from tailrace.relay.accept import Accepted, accept
 from tailrace.relay.asked import Asked, arrive
 from tailrace.relay.attempts import Attempts, status_of
 from tailrace.relay.body import ClientLeft
 from tailrace.relay.cache import Kept, cache_key
+from tailrace.relay.classifying import stage
 from tailrace.relay.copies import send_copies
 from tailrace.relay.entry import Entry, Unlogged
 from tailrace.relay.guard import Cause, Guard, Phase, Receive
@@ -39,6 +40,7 @@ from tailrace.relay.routing import Plan
 from tailrace.relay.tap import Ending, Spool
 from tailrace.relay.upload import ClientBody
 from tailrace.wire.endpoint import EndpointWire
+from tailrace.wire.fixed import Fixed
 
 _TIMED_OUT: Final = {
     Cause.FIRST_BYTE: "The provider sent no byte of an answer in time (first_byte_s).",
@@ -61,16 +63,23 @@ async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], r
         metrics.refused(refused.code)
         await reply.fail(refused)
         return
-    await carry_out(relay, live, accepted, receive, reply)
+    if not live.cascades:
+        await carry_out(relay, live, accepted, receive, reply)
+        return
+    staged = await stage(relay, live, accepted, relay.callers.name(accepted.headers))
+    reply.ours = staged.headers
+    await carry_out(relay, live, staged.accepted, receive, reply, said=staged.reply)
 
 
 async def carry_out(
-    relay: Relay, live: Live, asked: Asked, receive: Receive, reply: Reply, upload: ClientBody | None = None
-) -> None:
-    """Does what was asked. `upload` is the body that is still to come from the client."""
+    relay: Relay, live: Live, asked: Asked, receive: Receive, reply: Reply, upload: ClientBody | None = None, *,
+    said: Fixed | None = None,
+) -> None:  # fmt: skip
+    """Does what was asked. `upload` is the body that is still to come from the client; `said` is the answer, where an
+    action gave one."""
     relay.entered()
     try:
-        await _Completion(relay, live, asked, receive, reply, upload).run()
+        await _Completion(relay, live, asked, receive, reply, upload, said).run()
     finally:
         relay.ended()
 
@@ -79,14 +88,16 @@ class _Completion:
     """The state of one call. Made after its request was read, gone when its last byte was sent."""
 
     def __init__(
-        self, relay: Relay, live: Live, asked: Asked, receive: Receive, reply: Reply, upload: ClientBody | None
-    ) -> None:
+        self, relay: Relay, live: Live, asked: Asked, receive: Receive, reply: Reply, upload: ClientBody | None,
+        said: Fixed | None,
+    ) -> None:  # fmt: skip
         self._relay = relay
         self._live = live
         self._asked = asked
         self._receive = receive
         self._reply = reply
         self._upload = upload
+        self._said = said
         self._caller = relay.callers.name(asked.headers)
         self._entry: Entry = Unlogged()
         self._gone = False
@@ -103,18 +114,19 @@ class _Completion:
         """The whole way of the call. Raises only a cancellation that is not its own guard's."""
         plan: Plan | None = None
         try:
-            plan = self._asked.plan(self._live.settings, self._caller)
+            if self._said is None:
+                plan = self._asked.plan(self._live.settings, self._caller)
         except Refused as refused:
             self._failed(Status.REFUSED, refused)
-        kept = None if plan is None or plan.cache is None else self._look_up(plan)
+        kept, giver = self._at_hand(plan)
         try:
-            await self._begin(plan, kept)
+            await self._begin(plan, giver)
         except LogUnavailable as error:
             metrics.refused(error.code)
             await self._reply.fail(error)
             return
         if kept is not None:
-            await self._give_again(kept)
+            await self._give(kept)
         elif plan is not None:
             if plan.shadows and self._asked.origin is Origin.APP:
                 send_copies(self._relay, self._live, self._asked, plan, carry_out)
@@ -122,6 +134,16 @@ class _Completion:
         await self._close()
 
     # ---- before the provider
+
+    def _at_hand(self, plan: Plan | None) -> tuple[Kept | None, str | None]:
+        """An answer for which no provider is asked, and who is named in its stead."""
+        if self._said is not None:
+            head = ((b"content-type", self._said.content_type),)
+            return Kept(200, head, self._said.body, self._said.is_stream), TAILRACE
+        if plan is None or plan.cache is None:
+            return None, None
+        kept = self._look_up(plan)
+        return kept, None if kept is None else CACHE
 
     def _look_up(self, plan: Plan) -> Kept | None:
         """The answer that is given again; else this one may be kept."""
@@ -139,21 +161,24 @@ class _Completion:
             self._reply.cache = cache
         return kept
 
-    async def _give_again(self, kept: Kept) -> None:
-        """An answer from the cache is logged like any other, and shown when it is."""
-        own = [(b"x-tailrace-cache", b"hit"), (b"x-tailrace-id", self._reply.id), (b"x-request-id", self._reply.id)]
+    async def _give(self, kept: Kept) -> None:
+        """An answer that was at hand is logged like any other, and shown when it is."""
+        own = [(b"x-tailrace-id", self._reply.id), (b"x-request-id", self._reply.id)]
+        if self._said is None:
+            own.append((b"x-tailrace-cache", b"hit"))
         await self._reply.head(kept.status, [*kept.headers, *own], is_stream=kept.is_stream)
         self._course.spool.add(kept.body, self._course.time())
         self._held = kept.body
 
-    async def _begin(self, plan: Plan | None, kept: Kept | None) -> None:
+    async def _begin(self, plan: Plan | None, giver: str | None) -> None:
+        """Writes START. `giver` is who answers, where that is no provider."""
         asked, told = self._asked, self._asked.told
         route = plan.targets[0] if plan else None
         start = Start(
             at_us=asked.arrival.at_us,
             project=DEFAULT_PROJECT,
             endpoint=asked.endpoint,
-            provider=CACHE if kept else route.provider if route else "",
+            provider=giver or (route.provider if route else ""),
             model=asked.model,
             sent_model=route.model if route else "",
             stream=asked.stream,
@@ -164,7 +189,7 @@ class _Completion:
             user=told.user,
             tags=told.tags,
             config=self._live.config_hash,
-            dialect=_own_dialect(asked.endpoint) if kept or route is None else route.dialect,
+            dialect=_own_dialect(asked.endpoint) if giver or route is None else route.dialect,
             source=asked.source,
             external_id=told.external_id,
             trace=told.trace,

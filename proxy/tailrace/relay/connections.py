@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from tailrace.classify.cascade import Cascade
+from tailrace.classify.ready import load
 from tailrace.relay.addressing import (
     name_credential,
     own_credential,
@@ -22,7 +24,11 @@ OpenSimulator = Callable[[Settings], Upstream]
 
 
 def open_live(settings: Settings, open_simulator: OpenSimulator) -> Live:
-    """A configuration in force: a connection pool for each provider; no connection is made yet."""
+    """A configuration in force: a connection pool for each provider; no connection is made yet.
+
+    Raises:
+        SettingsError: a file that a classifier names cannot be read.
+    """
     connections = {name: _connect(name, provider) for name, provider in settings.providers.items()}
     if settings.simulator.enabled:
         connections[SIMULATED] = Connection(
@@ -44,6 +50,11 @@ def open_live(settings: Settings, open_simulator: OpenSimulator) -> Live:
         budgets={name: RetryBudget(routing.retry_budget, routing.retry_budget_min) for name in connections},
         caches={name: ResponseCache(alias.cache) for name, alias in settings.models.items() if alias.cache},
         config_hash=config_hash(settings),
+        cascades=tuple(
+            Cascade(load(name, classifier))
+            for name, classifier in settings.classifiers.items()
+            if classifier.when == "before" and classifier.mode != "off"
+        ),
     )
 
 

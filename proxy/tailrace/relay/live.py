@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tailrace import metrics
+from tailrace.classify.cascade import Cascade
+from tailrace.classify.complete import Complete
+from tailrace.classify.last import LastLabels
 from tailrace.clock import Clock
 from tailrace.errors import Code, LogUnavailable, Refused
 from tailrace.ids import uuid7
@@ -47,6 +50,8 @@ class Live:
     budgets: Mapping[str, RetryBudget]  # by provider
     caches: Mapping[str, ResponseCache]  # by alias, of those that have one
     config_hash: str
+    cascades: tuple[Cascade, ...] = ()  # of the classifiers that stand before the call
+    last_labels: LastLabels = field(default_factory=LastLabels)
 
     async def aclose(self) -> None:
         """Closes the providers' pools. Calls still running on them end as truncated."""
@@ -64,6 +69,7 @@ class Relay:
     owner: str
     callers: Callers
     tasks: asyncio.TaskGroup
+    models: Complete | None = None  # by which classifiers ask
     health: Health = field(default_factory=Health)
     calls: dict[Guard, Live] = field(default_factory=dict)
     copies: int = 0  # running now

@@ -4,7 +4,7 @@ Each is a completion like any other, routed, limited and logged; its row says on
 run at once: where more are wanted, the caller is told so, and nobody waits for a place.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -19,8 +19,9 @@ from tailrace.relay.guard import Receive
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.outbound import Header
 from tailrace.relay.reply import Reply
-from tailrace.wire.endpoints import chat
-from tailrace.wire.own import Completed, read_completed
+from tailrace.wire.endpoint import EndpointWire
+from tailrace.wire.endpoints import chat, embeddings
+from tailrace.wire.own import Completed, read_completed, read_vectors
 from tailrace.wire.request import read_request
 from tailrace.wire.told import Told
 
@@ -50,11 +51,22 @@ class OwnCalls:
 
         `private`: neither body is logged, since the call it is made for asked for that.
         """
+        return await self._ask(chat.WIRE, request, origin, source, Told(omits="both" if private else None))
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]] | None:
+        """One vector for each of `texts`, in order; None: they cannot be had. Their bodies are not logged."""
+        request = {"model": model, "input": list(texts), "encoding_format": "float"}
+        done = await self._ask(embeddings.WIRE, request, Origin.CLASSIFIER, None, Told(omits="both"))
+        return read_vectors(done, len(texts))
+
+    async def _ask(
+        self, wire: EndpointWire, request: Json, origin: Origin, source: str | None, told: Told
+    ) -> Completed:
         if self._running >= MOST or self._relay.draining:
             return Completed(None, None, "too many calls of our own at once")
         self._running += 1
         try:
-            return await self._complete(orjson.dumps(request), origin, source, Told(omits="both" if private else None))
+            return await self._call(wire, orjson.dumps(request), origin, source, told)
         except CallError as refused:
             return Completed(refused.status, None, refused.message)
         except Exception:
@@ -63,10 +75,10 @@ class OwnCalls:
         finally:
             self._running -= 1
 
-    async def _complete(self, body: bytes, origin: Origin, source: str | None, told: Told) -> Completed:
+    async def _call(self, wire: EndpointWire, body: bytes, origin: Origin, source: str | None, told: Told) -> Completed:
         relay = self._relay
         arrival = arrive(relay)
-        asked = Accepted(arrival, chat.WIRE, _HEADERS, b"", body, read_request(body, chat.WIRE), told, origin, source)
+        asked = Accepted(arrival, wire, _HEADERS, b"", body, read_request(body, wire), told, origin, source)
         heard = _Heard()
         await self._carry_out(relay, relay.live, asked, never_leaves, Reply(heard.send, str(arrival.id).encode()))
         return heard.completed()

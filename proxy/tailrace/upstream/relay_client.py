@@ -3,6 +3,7 @@
 So each of these calls is routed, limited and logged like an application's; its row says on whose behalf it was made.
 """
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,7 +15,7 @@ from tailrace.internal import internal_headers
 from tailrace.records import Json, Origin
 from tailrace.settings import Provider, Timeouts
 from tailrace.upstream.client import Outgoing, open_upstream
-from tailrace.wire.own import Completed, read_completed
+from tailrace.wire.own import Completed, read_completed, read_vectors
 
 _MOST_BYTES: Final = 64 << 20
 """Of an answer; more is a failure."""
@@ -54,6 +55,12 @@ class RelayClient:
         """
         body = orjson.dumps(request)
         return await self.post("/chat/completions", body, origin=origin, source=source, private=private)
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]] | None:
+        """One vector for each of `texts`, in order; None: they cannot be had. Their bodies are not logged."""
+        body = orjson.dumps({"model": model, "input": list(texts), "encoding_format": "float"})
+        done = await self.post("/embeddings", body, origin=Origin.CLASSIFIER, private=True)
+        return read_vectors(done, len(texts))
 
     async def post(
         self, path: str, body: bytes, *, origin: Origin, source: str | None = None, private: bool = False

@@ -41,6 +41,22 @@ def read_completed(status: int, headers: Iterable[tuple[bytes, bytes]], body: by
     return Completed(status, answer, None, id_, body)
 
 
+def read_vectors(done: Completed, count: int) -> list[list[float]] | None:
+    """The `count` vectors of an answer of `/v1/embeddings`, in the order of its indices; None where it holds others."""
+    data = done.answer.get("data") if done.answer is not None else None
+    if not isinstance(data, list) or len(data) != count:
+        return None
+    vectors: dict[int, list[float]] = {}
+    for item in data:
+        index, vector = (item.get("index"), item.get("embedding")) if isinstance(item, dict) else (None, None)
+        if not isinstance(index, int) or not isinstance(vector, list):
+            return None
+        if not all(isinstance(number, float | int) and not isinstance(number, bool) for number in vector):
+            return None
+        vectors[index] = vector
+    return [vectors[index] for index in range(count)] if vectors.keys() == set(range(count)) else None
+
+
 def _told(body: bytes) -> str:
     """The message of an error in any dialect, else the beginning of its body."""
     try:

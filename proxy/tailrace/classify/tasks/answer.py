@@ -17,6 +17,7 @@ from tailrace.records import Json
 
 _MOST_CHARS: Final = 200_000
 _MOST_REASONING: Final = 4000
+_MOST_SAID: Final = 1000
 _FENCED: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END: Final = "</think>"
 _BY_FINISH: Final = {"length": ReadError.CUT, "content_filter": ReadError.REFUSED}
@@ -35,7 +36,7 @@ def reading_of(brief: Brief, subject: Subject, answer: Json) -> Reading:
     said = _parsed(text)
     reading = brief.task.read(said, brief, shown(subject.text))
     if reading.error is not None:
-        return replace(reading, error=stopped or reading.error)
+        return replace(reading, error=stopped or reading.error, said=text[:_MOST_SAID])
     return replace(reading, confidence=_confidence(brief, reading, choice), reasoning=_reasoning(said))
 
 

@@ -4,6 +4,7 @@
     user       an example's text            } each example
     assistant  its answer                   }
     user       what was said before; then the text between <message_to_classify> and </message_to_classify>
+    (assistant, user: an answer off the list, and the same once more)
 
 Nothing that a caller wrote stands in the system message. The words of the prompt are in `frame.md` and beside each
 task; here is only their order.
@@ -28,6 +29,7 @@ TOP_LOGPROBS: Final = 20
 _TAG: Final = re.compile(r"<(?=\s*/?\s*(?:message_to_classify|turn)\b)", re.IGNORECASE)
 _DEFUSED: Final = "‹"  # one character for one, so that offsets stay
 
+_NOTHING: Final = "…"  # providers refuse an empty message
 _FRAME_TEXT: Final = (FOLDER / "frame.md").read_text("utf-8")
 _FRAME: Final = {
     name: Template(text.strip())
@@ -55,11 +57,13 @@ def request_of(
     return body | _form(brief)
 
 
-def corrected(body: dict[str, Any], brief: Brief) -> dict[str, Any]:
-    """The same request once more, after an answer that was `correctable`: what is possible is said again."""
+def corrected(body: dict[str, Any], brief: Brief, said: str = "") -> dict[str, Any]:
+    """The same question once more, after the answer `said` (`Reading.said`) that was `correctable`: what is possible is
+    said again, and the message to classify stands at the end again."""
     words = _said("again", ", ".join(f"`{label}`" for label in brief.labels))
-    first, *rest = body["messages"]
-    return body | {"messages": [{"role": "system", "content": f"{first['content']}\n\n{words}"}, *rest]}
+    messages = body["messages"]
+    again = {"role": "user", "content": f"{words}\n\n{messages[-1]['content']}"}
+    return body | {"messages": [*messages, {"role": "assistant", "content": said or _NOTHING}, again]}
 
 
 def shown(text: str) -> str:

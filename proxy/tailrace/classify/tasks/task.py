@@ -26,7 +26,8 @@ class ReadError(StrEnum):
     CUT = "truncated"  # it came to the limit of its tokens
 
 
-CORRECTABLE: Final = frozenset((ReadError.OFF_LIST, ReadError.SHAPE))
+CORRECTABLE: Final = frozenset(ReadError) - {ReadError.CUT}
+"""A second answer would be cut at the same limit; all else a model may do better when it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Reading:
     confidence: float | None = None
     error: ReadError | None = None
     reasoning: str | None = field(default=None, compare=False)
+    said: str = field(default="", compare=False)  # with an error: what the model said, cut
 
     @property
     def label(self) -> str:

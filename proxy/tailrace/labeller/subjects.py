@@ -1,0 +1,59 @@
+"""From filed completions to what is classified of them: those that the classifier is for, with the user's new turn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from tailrace.classify.applies import applies
+from tailrace.classify.turn import Subject, subject_of
+from tailrace.records import Endpoint
+from tailrace.settings_classifiers import Classifier
+from tailrace.store.read import Filed
+from tailrace.store.rebuild import Rebuilder
+from tailrace.wire.endpoints import ENDPOINTS
+
+_WIRES: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items() if endpoint is not Endpoint.EMBEDDINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A completion whose user's new turn is to be labelled."""
+
+    row: Filed
+    subject: Subject
+
+    @property
+    def id(self) -> UUID:
+        """The completion's."""
+        return UUID(bytes=self.row.id)
+
+
+def is_for(settings: Classifier, row: Filed) -> bool:
+    """Whether the classifier is for this completion, as far as its row tells."""
+    tags = orjson.loads(row.tags) if row.tags else None
+    return row.endpoint in _WIRES and applies(
+        settings.applies_to, endpoint=row.endpoint, model=row.model, step=row.step, project=row.project, tags=tags,
+        origin=row.origin,
+    )  # fmt: skip
+
+
+async def items(rebuilder: Rebuilder, settings: Classifier, rows: Sequence[Filed]) -> list[Item]:
+    """Those of `rows` that bring a turn for the classifier, in their order. `previous` is not filled in.
+
+    Raises:
+        WorkFailed: a stored body is damaged.
+    """
+    wanted = [row for row in rows if is_for(settings, row)]
+    exchanges = await rebuilder.exchanges(wanted)
+    found = []
+    for row, exchange in zip(wanted, exchanges, strict=True):
+        if not isinstance(exchange.request, dict):
+            continue  # not kept, by the client's wish or because of what it was
+        role = settings.applies_to.role
+        subject = subject_of(exchange.request, _WIRES[row.endpoint], settings.context, role=role)
+        if subject is not None:
+            found.append(Item(row, subject))
+    return found

@@ -1,0 +1,138 @@
+"""Labels for items of the log, as records: by the cascade, the turns of one chain in their order, chains side by side.
+
+Pure of the store but for the labels of parents, which some contexts ask for. Whoever calls writes the records down and
+only then counts the items as done; what a crash makes be done twice is labelled twice, and the newest label counts.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tailrace import metrics
+from tailrace.classify.actions import Labelled, decide
+from tailrace.classify.cascade import Cascade, Said, labels_of
+from tailrace.classify.complete import Complete
+from tailrace.clock import Clock
+from tailrace.labeller.own_ids import new_id
+from tailrace.labeller.subjects import Item
+from tailrace.records import Action, Label, LabelMode, Outcome
+from tailrace.store import labels, read
+
+
+@dataclass(slots=True)
+class Work:
+    """What labelling takes, of one classifier."""
+
+    cascade: Cascade
+    models: Complete | None  # None: no model is asked
+    clock: Clock
+    concurrency: int = 8  # chains at once
+
+    async def label(self, connection: AsyncConnection, items: Sequence[Item]) -> list[Label | Action]:
+        """The labels of `items`, and the webhooks and tags that they call for. Raises nothing that a model does."""
+        previous = await self._parents(connection, items)
+        by_chain: dict[int, list[Item]] = {}
+        for item in items:
+            by_chain.setdefault(item.row.chain, []).append(item)
+        records: list[Label | Action] = []
+        places = asyncio.Semaphore(self.concurrency)
+
+        async def one_chain(some: Sequence[Item]) -> None:
+            async with places:
+                for item in some:
+                    said = await self._one(item, previous, records)
+                    if said is not None and isinstance(said.value, str):
+                        previous[item.row.seq] = said.value
+
+        async with asyncio.TaskGroup() as tasks:
+            for some in by_chain.values():
+                tasks.create_task(one_chain(some))
+        return records
+
+    async def _one(self, item: Item, previous: dict[int, str], records: list[Label | Action]) -> Said | None:
+        ready = self.cascade.ready
+        begun_ns = time.perf_counter_ns()
+        subject = item.subject
+        if ready.settings.context.previous_label and item.row.parent is not None:
+            subject = replace(subject, previous=previous.get(item.row.parent))
+        at_once = self.cascade.at_once(subject)
+        said, shadows = at_once.said, list(at_once.shadows)
+        mode = ready.settings.mode_of("llm")
+        if self.models is not None and ready.brief is not None and (mode == "shadow" or (mode == "live" and not said)):
+            told = await self.cascade.ask(subject, self.models, source=str(item.id))
+            if mode == "shadow":
+                shadows.append(replace(told, mode=LabelMode.SHADOW))
+            else:
+                said = told
+        took_us = (time.perf_counter_ns() - begun_ns) // 1000
+        records += [self.record(item.id, shadow, took_us) for shadow in shadows]
+        if said is not None:
+            records += [self.record(item.id, said, took_us), *self._actions(item, said)]
+        return said
+
+    def record(self, completion: UUID, said: Said, took_us: int | None) -> Label:
+        """A label as it is logged."""
+        ready = self.cascade.ready
+        seconds = 0.0 if took_us is None else took_us / 1e6
+        metrics.labelled(ready.name, said.source, said.mode, failed=said.value is None, seconds=seconds)
+        return Label(
+            id=new_id(self.clock),
+            completion=completion,
+            at_us=self.clock.now_us(),
+            classifier=ready.name,
+            version=ready.version,
+            source=said.source,
+            label=said.value,
+            mode=said.mode,
+            confidence=said.confidence,
+            latency_us=took_us,
+            error=said.error,
+            note=said.note,
+        )
+
+    def _actions(self, item: Item, said: Said) -> list[Action]:
+        ready = self.cascade.ready
+        if said.value is None or not ready.settings.actions:
+            return []
+        words = labels_of(said.value)
+        labelled = Labelled(
+            ready.name, ",".join(words), words, said.confidence, said.source, ready.version,
+            live=said.mode is LabelMode.LIVE,
+        )  # fmt: skip
+        found = []
+        for act in decide([labelled], {ready.name: ready.settings}, in_time=False).acts:
+            if not act.fires:
+                continue
+            is_open = act.action.do == "webhook" and not act.action.dry_run
+            outcome = Outcome.PLANNED if is_open else Outcome.DONE
+            metrics.acted(ready.name, act.action.do, outcome)
+            found.append(
+                Action(
+                    id=new_id(self.clock),
+                    completion=item.id,
+                    at_us=self.clock.now_us(),
+                    classifier=ready.name,
+                    version=ready.version,
+                    label=labelled.label,
+                    do=act.action.do,
+                    key=f"{ready.name}:{act.index}",
+                    outcome=outcome,
+                    target=act.action.url or act.action.tag,
+                    dry_run=act.action.dry_run,
+                )
+            )
+        return found
+
+    async def _parents(self, connection: AsyncConnection, items: Sequence[Item]) -> dict[int, str]:
+        """The labels of the items' parents, by their `seq`, where the context asks for them."""
+        ready = self.cascade.ready
+        if not ready.settings.context.previous_label:
+            return {}
+        names = await read.names(connection, {item.row.parent for item in items if item.row.parent is not None})
+        counting = await labels.counting(connection, [id_.bytes for id_ in names.values()])
+        known = {seq: counting.get(id_.bytes, {}).get(ready.name) for seq, id_ in names.items()}
+        return {seq: label.label for seq, label in known.items() if label is not None and isinstance(label.label, str)}
