@@ -84,6 +84,8 @@ def completion(seq: int) -> dict[str, Any]:
     }
     for pace, (name, words) in enumerate(closed.items(), 1):
         row[name] = list(words)[seq * pace % len(words)].value
+    if seq % 7 == 0:
+        row["origin"] = Origin.REPLAY.value  # else a chain is of one origin: the lists above and the chains keep step
     numbers = (
         "http_status attempts step children input_tokens output_tokens cached_tokens reasoning_tokens audio_tokens "
         "cache_write_tokens output_audio_tokens"
