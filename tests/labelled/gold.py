@@ -21,28 +21,25 @@ _DESK: Final = {
     "thankyou": "You are welcome.",
     "closinggreeting": "Thank you for your call. Goodbye.",
 }
-_PREVIOUS: Final = 4  # turns that tell the same words apart
+_CONTEXT: Final = 4  # turns that tell the same words apart
 _ELSE: Final = "I see. Please go on."
 """What our desk says: the source of multidogo_airline leaves its own desk's turns out. Written for this file."""
 
 
 def gold_line(item: Item) -> bytes:
-    """One line of a gold file: `text`, what was said before, and what people say of it."""
-    shape: dict[str, Any] = {"text": item.text}
+    """One line of a gold file: `text`, what was said before, and what people say of it, in the words of every task."""
+    shape: dict[str, Any] = {"text": item.text, "labels": item.labels}
     if item.before:
-        shape["previous"] = [turn.text for turn in item.before[-_PREVIOUS:]]
-    if item.spans:
-        shape["spans"] = [
-            {"text": item.text[span.start : span.end], "label": span.kind, "start": span.start, "end": span.end}
-            for span in item.spans
-        ]
-    shape |= {"label": item.labels[0]} if len(item.labels) == 1 else {"labels": item.labels}
+        shape["context"] = [{"role": turn.role, "text": turn.text} for turn in item.before[-_CONTEXT:]]
+    if len(item.labels) == 1:
+        shape["label"] = item.labels[0]
+    shape["entities"] = [{"text": item.text[span.start : span.end], "label": span.kind} for span in item.spans]
     return orjson.dumps(shape)
 
 
 def gold_file(items: Iterable[Item]) -> bytes:
-    """A gold file."""
-    return b"".join(gold_line(item) + b"\n" for item in items)
+    """A gold file; without the few turns that lost all their text to the source's cleaning."""
+    return b"".join(gold_line(item) + b"\n" for item in items if item.text.strip())
 
 
 def dialogue_file(items: Iterable[Item]) -> bytes:
@@ -52,9 +49,7 @@ def dialogue_file(items: Iterable[Item]) -> bytes:
 
 def _dialogue(chain: str, items: list[Item]) -> bytes:
     turns = []
-    for item in filter(
-        lambda item: item.text.strip(), items
-    ):  # a few turns lost all their text to the source's cleaning
+    for item in filter(lambda item: item.text.strip(), items):
         turns.append({"role": "user", "text": item.text})
         turns.append({"role": "assistant", "text": _DESK.get(item.labels[0], _ELSE) if item.labels else _ELSE})
     return orjson.dumps({"id": chain, "turns": turns}) + b"\n"

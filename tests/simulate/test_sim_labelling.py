@@ -47,8 +47,8 @@ def said(known: Gold, question: Asked, habit: Habit | None = None) -> Any:
 def test_the_same_words_are_told_apart_by_what_was_said_before() -> None:
     known = gold(
         {"text": "Yes", "label": "card"},
-        {"text": "yes!", "label": "confirm", "previous": ["Hello", "Shall I book it?"]},
-        {"text": "yes", "label": "card_arrival", "previous": "Is the card there?"},
+        {"text": "yes!", "label": "confirm", "context": [{"text": "Hello"}, {"text": "Shall I book it?"}]},
+        {"text": "yes", "label": "card_arrival", "context": [{"role": "assistant", "text": "Is the card there?"}]},
     )
     assert known.find("yes", "assistant: Is the card there?\n") == Truth(("card_arrival",))
     assert known.find("YES", "user: Hello\nassistant: shall I book it") == Truth(("confirm",))
@@ -64,7 +64,7 @@ def test_the_more_frequent_label_counts_where_nothing_tells_apart() -> None:
 
 @pytest.mark.parametrize(
     "line", [b"1", b"{", b'{"text": "a"}', b'{"text": 1, "label": "a"}', b'{"text": "a", "labels": [1]}',
-             b'{"text": "a", "label": "b", "previous": [3]}', b'{"text": "a", "spans": [{"text": "a"}]}'],
+             b'{"text": "a", "label": "b", "context": [3]}', b'{"text": "a", "entities": [{"text": "a"}]}'],
 )  # fmt: skip
 def test_a_bad_line_of_gold_is_named(line: bytes) -> None:
     with pytest.raises(UserError, match=r"^g\.jsonl:2: expected \{"):
@@ -94,6 +94,17 @@ def test_a_corrective_re_ask_is_understood(after: tuple[Said, ...]) -> None:
     assert (question.text, question.again) == ("it came", True)
 
 
+def test_a_re_ask_may_be_told_in_the_instructions() -> None:
+    request = Asked("m", (Said("system", "Label.\n\nYour last answer was none of those."), tagged("a")), schema=ONE)
+    assert read(request, Gold()).again
+
+
+def test_a_schema_may_be_written_in_the_instructions() -> None:
+    told = f'Answer with one object, as {{"this"}}: {orjson.dumps(MANY).decode()}'
+    known = gold({"text": "a", "labels": ["card", "confirm"]})
+    assert said(known, Asked("m", (Said("system", told), tagged("a")))) == {"labels": ["card", "confirm"]}
+
+
 def test_without_tags_and_schema_the_labels_are_those_the_instructions_name() -> None:
     known = gold({"text": "a", "label": "card"}, {"text": "b", "label": "confirm"}, {"text": "c", "label": "deny"})
     request = Asked("m", (Said("system", "confirm: agrees\ncard: a card\nscorecards"), Said("user", "b")))
@@ -118,10 +129,10 @@ def test_reasoning_stands_before_the_label_and_many_labels_in_an_array() -> None
 
 
 def test_spans_answers_and_attributes_are_filled_by_the_schema() -> None:
-    span = {"text": "Ann", "label": "person", "start": 0, "end": 3}
     known = gold(
-        {"text": "Ann left", "spans": [span]}, {"text": "when", "answer": "at noon"}, {"text": "same", "answer": False},
-        {"text": "a red car", "answer": {"colour": "red", "doors": None, "kind": "CAR"}},
+        {"text": "Ann left", "entities": [{"text": "Ann", "label": "person"}]},
+        {"text": "when", "answer": "at noon"}, {"text": "same", "answer": False},
+        {"text": "a red car", "attributes": {"colour": "red", "doors": None, "kind": "CAR"}},
     )  # fmt: skip
     kinds = {"type": "string", "enum": ["place", "person"]}
     entity = {

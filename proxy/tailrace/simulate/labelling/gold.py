@@ -1,19 +1,23 @@
 """Gold for the simulated labelling model: what people say of a text, and which entry a question is about.
 
-Owns the gold file's form and the lookup. A file is JSONL, one text a line: `{"text": …}` and one of `"label": …`,
-`"labels": […]`, `"spans": [{"text", "label", "start", "end"}, …]`, `"answer": …` (any JSON); `"previous"` may hold what
-was said before, oldest first: a text, texts, or turns with a `text`. Other members are left alone.
+Owns the lookup, and a reader of gold files that takes the labels of every task. A file is JSONL, one text a line:
+`{"text": …}` and of `"label": …`, `"labels": […]`, `"entities": [{"text", "label"}, …]`, `"answer": …` (any JSON) and
+`"attributes": {…}` at least one; `"context"` may hold what was said before, oldest first, as turns with a `text`.
+Other members are left alone.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import orjson
 
 from tailrace.errors import UserError
 from tailrace.records import Json
+
+_SAYING: Final = frozenset(("label", "labels", "entities", "answer", "attributes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +109,33 @@ def parse(raw: bytes, name: str) -> list[Example]:
             try:
                 found.append(_example(orjson.loads(line)))
             except (ValueError, TypeError, KeyError, AttributeError) as exc:
-                expected = '{"text": …, "label": …} or "labels", "spans", "answer" in place of "label"'
+                expected = '{"text": …, "label": …} or "labels", "entities", "answer", "attributes"'
                 raise UserError(f"{name}:{number}: expected {expected}") from exc
     return found
 
 
 def _example(shape: Json) -> Example:
-    if not isinstance(shape["text"], str) or not {"label", "labels", "spans", "answer"} & shape.keys():
+    if not isinstance(shape["text"], str) or not _SAYING & shape.keys():
         raise ValueError("a text and what is said of it")
-    labels = [shape["label"]] if shape.get("label") is not None else shape.get("labels") or []
+    labels = tuple(shape["labels"] if shape.get("labels") is not None else [shape["label"]] if "label" in shape else [])
     if not all(isinstance(label, str) for label in labels):
         raise ValueError("labels")
-    spans = tuple(
-        GoldSpan(str(span["text"]), str(span["label"]), int(span["start"]), int(span["end"]))
-        for span in shape.get("spans") or ()
-    )
-    truth = Truth(tuple(labels), spans, orjson.dumps(shape.get("answer")))
-    return Example(shape["text"], truth, _turns(shape.get("previous")))
+    answer = shape["answer"] if "answer" in shape else shape.get("attributes")
+    truth = Truth(labels, tuple(_entities(shape.get("entities") or (), shape["text"])), orjson.dumps(answer))
+    return Example(shape["text"], truth, tuple(_words(turn["text"]) for turn in shape.get("context") or ()))
 
 
-def _turns(previous: Json) -> tuple[str, ...]:
-    told = [previous] if isinstance(previous, str) else previous or []
-    turns = tuple(turn if isinstance(turn, str) else turn["text"] for turn in told)
-    if not all(isinstance(turn, str) for turn in turns):
-        raise ValueError("previous")
-    return turns
+def _entities(entities: Json, text: str) -> Iterator[GoldSpan]:
+    """The entities with their places: each is sought behind the one before it."""
+    end = 0
+    for entity in entities:
+        words = _words(entity["text"])
+        start = max(text.find(words, end), 0)
+        end = start + len(words)
+        yield GoldSpan(words, _words(entity["label"]), start, end)
+
+
+def _words(text: Json) -> str:
+    if not isinstance(text, str):
+        raise TypeError("a text")
+    return text

@@ -5,6 +5,7 @@ assistant, and a last user message that holds the context and at its end the tex
 not keep it are read as far as they go: without tags the last user message is the text.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from tailrace.simulate.answer import Asked, Said
 from tailrace.simulate.labelling.gold import Gold
 
 _TAGGED: Final = re.compile(r"<message_to_classify>\s?(.*)\s?</message_to_classify>(.*)\Z", re.DOTALL)
+_AGAIN: Final = re.compile(r"\byour last answer was\b", re.IGNORECASE)
+"""How the instructions of a corrective re-ask begin, where it is told to the model in the system message."""
+_SCHEMA: Final = re.compile(r"\{\s*\"(?:type|properties)\"")
 _FIRST_END: Final = "</message_to_classify>"
 _DEEPEST: Final = 20
 
@@ -44,9 +48,12 @@ def read(asked: Asked, gold: Gold) -> Question:
     whole = asked.messages[at].text if at is not None else ""
     text, context, beside = _parts(whole)
     tool = asked.tools[0] if asked.tools and asked.schema is None else None
-    schema = asked.schema if tool is None else tool.schema
-    options = options_of(schema) or _named(asked, gold)
-    again = at is not None and (at != users[-1] or _answered_off_list(asked.messages, users, text, options))
+    told = "\n".join(said.text for said in asked.messages if said.role == "system")
+    schema = tool.schema if tool is not None else asked.schema if asked.schema is not None else _shown(told)
+    options = options_of(schema) or _named(told, gold)
+    again = _AGAIN.search(told) is not None or (
+        at is not None and (at != users[-1] or _answered_off_list(asked.messages, users, text, options))
+    )
     return Question(text, context, beside, again, options, schema, tool.name if tool else None)
 
 
@@ -81,9 +88,20 @@ def _strings(shape: dict[str, Json]) -> list[Json]:
     return many if isinstance(many, list) else [shape.get("label")] if "label" in shape else []
 
 
-def _named(asked: Asked, gold: Gold) -> tuple[str, ...]:
+def _shown(told: str) -> Json:
+    """The schema that instructions write out for models which cannot be held to one; None: there is none."""
+    for found in _SCHEMA.finditer(told):
+        try:
+            shape, _ = json.JSONDecoder().raw_decode(told, found.start())
+        except json.JSONDecodeError:
+            continue
+        if isinstance(shape, dict) and isinstance(shape.get("properties"), dict):
+            return shape
+    return None
+
+
+def _named(told: str, gold: Gold) -> tuple[str, ...]:
     """The labels of gold that the instructions name, in the order of the instructions; all, where they name none."""
-    told = "\n".join(said.text for said in asked.messages if said.role == "system")
     places = [(found.start(), label) for label in gold.labels if (found := _word(label).search(told))]
     return tuple(label for _, label in sorted(places)) or gold.labels
 
