@@ -170,18 +170,20 @@ class _Stop:
     async def _drain(self) -> None:
         relay = self._relay
         log.info("draining", in_flight=relay.in_flight)
-        await self._until_idle(relay.live.settings.server.drain_s)
+        if relay.in_flight > relay.classifying:
+            await _wait(relay.idle, relay.live.settings.server.drain_s)
         if relay.in_flight:
-            log.warning("drain limit over, cutting running calls", in_flight=relay.in_flight)
+            if relay.in_flight > relay.classifying:
+                log.warning("drain limit over, cutting running calls", in_flight=relay.in_flight)
             relay.cut_all()
-            await self._until_idle(_FLUSH_S)
+            await _wait(relay.empty, _FLUSH_S)
         self._server.should_exit = True
 
-    async def _until_idle(self, limit_s: float) -> None:
-        if self._relay.in_flight:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(limit_s):
-                    await self._relay.idle.wait()
+
+async def _wait(event: asyncio.Event, limit_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await event.wait()
 
 
 def _reload(relay: Relay, spec: spawn.Spec) -> None:

@@ -67,7 +67,7 @@ async def _label(relay: Relay, live: Live, accepted: Accepted, caller: str | Non
             asked.append((deadline, name, relay.tasks.create_task(call.ask(relay.models))))
     for deadline, name, task in sorted(asked, key=lambda one: one[0]):
         await asyncio.wait({task}, timeout=max(0.0, deadline - relay.loop.time()))
-        if task.done():
+        if task.done() and not task.cancelled():
             found[name] = task.result()
         else:
             metrics.label_late(name)

@@ -77,11 +77,11 @@ async def carry_out(
 ) -> None:  # fmt: skip
     """Does what was asked. `upload` is the body that is still to come from the client; `said` is the answer, where an
     action gave one."""
-    relay.entered()
+    relay.entered(asked.origin)
     try:
         await _Completion(relay, live, asked, receive, reply, upload, said).run()
     finally:
-        relay.ended()
+        relay.ended(asked.origin)
 
 
 class _Completion:

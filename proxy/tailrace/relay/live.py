@@ -13,7 +13,7 @@ from tailrace.clock import Clock
 from tailrace.errors import Code, LogUnavailable, Refused
 from tailrace.ids import uuid7
 from tailrace.journal.journal import Journal
-from tailrace.records import Gap
+from tailrace.records import Gap, Origin
 from tailrace.relay.cache import ResponseCache
 from tailrace.relay.callers import Callers
 from tailrace.relay.guard import Cause, Guard
@@ -74,7 +74,9 @@ class Relay:
     calls: dict[Guard, Live] = field(default_factory=dict)
     copies: int = 0  # running now
     in_flight: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    classifying: int = 0  # of them, those that a classifier makes: a shutdown waits for none
+    idle: asyncio.Event = field(default_factory=asyncio.Event)  # none but those
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
     draining: bool = False
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _gaps: dict[str, int] = field(default_factory=dict)
@@ -91,16 +93,23 @@ class Relay:
             message = "Too many calls at once (server.max_in_flight)."
             raise Refused(Code.OVERLOADED, message, status=503, retry_after_s=1)
 
-    def entered(self) -> None:
+    def entered(self, origin: Origin) -> None:
         """A call is in flight; `ended` follows, whatever becomes of it."""
         self.in_flight += 1
-        self.idle.clear()
+        self.empty.clear()
+        if origin is Origin.CLASSIFIER:
+            self.classifying += 1
+        else:
+            self.idle.clear()
 
-    def ended(self) -> None:
+    def ended(self, origin: Origin) -> None:
         """It is over."""
         self.in_flight -= 1
-        if not self.in_flight:
+        self.classifying -= origin is Origin.CLASSIFIER
+        if self.in_flight == self.classifying:
             self.idle.set()
+        if not self.in_flight:
+            self.empty.set()
 
     def missed(self, reason: str) -> None:
         """A call went on without the log. The count reaches the journal as soon as it takes records again."""
