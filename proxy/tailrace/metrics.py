@@ -122,6 +122,8 @@ def copied(alias: str, *, sent: bool) -> None:
 def model_list_failed(provider: str) -> None:
     """A provider was asked for its models and did not list them; `provider` is a name of the settings."""
     _list_failures.labels(provider).inc()
+
+
 def labelled(classifier: str, source: str, mode: str, *, failed: bool, seconds: float) -> None:
     """A source labelled a text, or failed to."""
     _labels.labels(classifier, source, mode, "failed" if failed else "labelled").inc()

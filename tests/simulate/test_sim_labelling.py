@@ -12,10 +12,11 @@ from tailrace.errors import UserError
 from tailrace.simulate.answer import Asked, Said, Token, Tool
 from tailrace.simulate.labelling.choices import Choice, right, sharp, wrong
 from tailrace.simulate.labelling.draws import Draws
-from tailrace.simulate.labelling.gold import Gold, Truth, load, parse
+from tailrace.simulate.labelling.gold import Gold, GoldSpan, Truth, load, parse
 from tailrace.simulate.labelling.habits import Habit, Obeys
 from tailrace.simulate.labelling.model import answered
 from tailrace.simulate.labelling.question import read
+from tailrace.simulate.labelling.slips import Slip, slipped
 from tailrace.simulate.labelling.spelling import STYLES, tokens, written
 
 LABELS = ("card", "card_arrival", "card_linking", "confirm", "none")
@@ -229,3 +230,15 @@ def test_draws_depend_on_what_they_are_for_and_are_even() -> None:
     assert shares[0] != Draws("0").share("b")
     assert abs(sum(shares) / len(shares) - 0.5) < 0.02
     assert sorted(Draws("x").shuffled("s", range(50))) == list(range(50)) != Draws("x").shuffled("s", range(50))
+
+
+def test_each_kind_of_slip_is_made_in_spans() -> None:
+    left, right = GoldSpan("Ann Lee", "person", 0, 7), GoldSpan("Rome", "place", 16, 20)
+    truth = Truth(spans=(left, right))
+    question = read(asked(tagged("Ann Lee went to Rome"), schema=ONE), Gold())
+    made = {slip: {slipped(truth, question, slip, Draws(str(at))).spans for at in range(40)} for slip in Slip}
+    assert made[Slip.LOST] == {(left,), (right,)}
+    assert made[Slip.CUT] == {(GoldSpan("Lee", "person", 4, 7), right), (left, GoldSpan("ome", "place", 17, 20))}
+    assert made[Slip.MISTAKEN] == {(left, right), (right, left)}  # the first one's label is then chosen wrongly
+    (invented,) = slipped(Truth(), question, Slip.MISTAKEN, Draws("x")).spans
+    assert invented.text == question.text[invented.start : invented.end]
