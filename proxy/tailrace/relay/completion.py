@@ -63,10 +63,14 @@ async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], r
         metrics.refused(refused.code)
         await reply.fail(refused)
         return
-    if not live.cascades:
+    if not live.cascades or not isinstance(accepted, Accepted):
         await carry_out(relay, live, accepted, receive, reply)
         return
-    staged = await stage(relay, live, accepted, relay.callers.name(accepted.headers))
+    relay.entered(accepted.origin)
+    try:
+        staged = await stage(relay, live, accepted, relay.callers.name(accepted.headers))
+    finally:
+        relay.ended(accepted.origin)
     reply.ours = staged.headers
     await carry_out(relay, live, staged.accepted, receive, reply, said=staged.reply)
 
