@@ -9,7 +9,7 @@ UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-faults test-clients check demo bench lock clean
+.PHONY: help setup run test test-faults test-guarantee test-clients check demo bench bench-student lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -42,6 +42,9 @@ test: $(VENV)/.dev check               ## lint, types and every test but the hea
 test-faults: $(VENV)/.dev              ## 200 x kill -9 and the other slow faults (minutes)
 	@$(BIN)/python -m pytest -m heavy tests/faults
 
+test-guarantee: $(VENV)/.dev           ## the student's guarantee over 2 x 200 streams (a quarter of an hour)
+	@$(BIN)/python -m pytest -m heavy tests/classify/student -n 2
+
 .venv-clients/.done: requirements-clients.lock pyproject.toml
 	@echo "installing the official clients into .venv-clients (once)"
 	@$(PYTHON) deploy/preflight.py
@@ -64,6 +67,9 @@ demo: $(VENV)/.dev                     ## real dialogues through the proxy: log,
 
 bench: $(VENV)/.dev                    ## the numbers of BENCHMARKS.md
 	@$(BIN)/python -m tests.bench
+
+bench-student: $(VENV)/.dev            ## the student's figures on test splits (TAILRACE_LABELLED: the data)
+	@$(BIN)/python -m tests.bench.student
 
 lock: $(VENV)/.dev                     ## resolve the two lock files anew, hashes included
 	@$(UV_COMPILE) --group build -o requirements.lock

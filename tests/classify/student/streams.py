@@ -21,6 +21,7 @@ from tailrace.classify.student.guarantee import (
     Promise,
     accepts,
     grid,
+    is_worth_asking_again,
     judge,
     out_of_reach,
 )
@@ -86,7 +87,6 @@ class Terms:
     noise: float = 0.0
     swap: tuple[str, str] | None = None
     swap_at: int = 0
-    asked_twice: int = 200
     spare_errors: int = 3
     looks: tuple[int, ...] = LOOKS
     fit: Fit = field(default_factory=Fit)
@@ -193,7 +193,7 @@ class Stream:
         """One random turn of a chain."""
         row = int(self.dice.choice(chain))
         self.told.calls += int(answered[row])
-        if self.consistency.asked < self.terms.asked_twice:
+        if is_worth_asking_again(self.promise, self.consistency):
             self.told.calls += 1
             again = self.teacher(np.array([row]), begin)[0] == said[row]
             self.consistency = Consistency(self.consistency.same + int(again), self.consistency.asked + 1)

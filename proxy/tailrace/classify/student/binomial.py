@@ -4,11 +4,10 @@ Clopper and Pearson 1934: a bound is the share at which what was seen would be j
 """
 
 from functools import lru_cache
-from math import exp, floor, lgamma, log, log1p
+from math import exp, lgamma, log, log1p
 from typing import Final
 
 _HALVINGS: Final = 50
-_SLACK: Final = 1e-9
 
 
 def at_most(errors: int, items: int, share: float) -> float:
@@ -17,17 +16,24 @@ def at_most(errors: int, items: int, share: float) -> float:
         return 1.0
     if errors < 0 or share >= 1:
         return 0.0
-    odds = share / (1 - share)
-    # From the largest term down, so that nothing underflows that matters.
-    term = exp(lgamma(items + 1) - lgamma(errors + 1) - lgamma(items - errors + 1)
-               + errors * log(share) + (items - errors) * log1p(-share))  # fmt: skip
-    total = 0.0
-    for k in range(errors, -1, -1):
+    if errors > items * share:  # the short tail is the other one
+        return max(1 - _tail(items - errors - 1, items, 1 - share), 0.0)
+    return min(_tail(errors, items, share), 1.0)
+
+
+def _tail(last: int, items: int, share: float) -> float:
+    """P(X ≤ last) for a `last` below the mean: from its largest term down, so that nothing underflows that matters."""
+    term = exp(
+        lgamma(items + 1) - lgamma(last + 1) - lgamma(items - last + 1)
+        + last * log(share) + (items - last) * log1p(-share)
+    )  # fmt: skip
+    odds, total = share / (1 - share), 0.0
+    for k in range(last, -1, -1):
         total += term
         term *= k / ((items - k + 1) * odds)
-        if term < total * 1e-16 and k < items * share:
+        if term < total * 1e-17:
             break
-    return min(total, 1.0)
+    return total
 
 
 def proves(right: int, items: int, target: float, alpha: float) -> bool:
@@ -61,7 +67,7 @@ def needed(target: float, agreement: float, alpha: float, most: int = 20_000) ->
         return None
     items = 1
     while items <= most:
-        errors = floor(items * (1 - agreement) + _SLACK)
+        errors = round(items * (1 - agreement))
         if at_most(errors, items, 1 - target) <= alpha:
             return items
         items += 1
