@@ -1,5 +1,6 @@
 """The cascade: who is asked in which order, what shadow means, and that no failure of a model is an exception."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -41,12 +42,19 @@ class Models:
         raise AssertionError("nobody asked for embeddings")
 
 
+@dataclass(frozen=True)
+class Answer:
+    labels: tuple[str, ...]
+    confidence: float
+    alone: bool
+
+
 class Student:
     def __init__(self, *, sure: bool) -> None:
         self.sure = sure
 
-    def label(self, subject: Subject) -> tuple[str, float, bool]:
-        return "reject", 0.97, self.sure
+    def say(self, subject: Subject) -> Answer:
+        return Answer(("reject",), 0.97, self.sure)
 
 
 def test_rules_come_first_and_say_which_of_them_fired() -> None:

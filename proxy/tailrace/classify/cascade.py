@@ -54,11 +54,22 @@ class AtOnce:
     shadows: tuple[Said, ...] = ()
 
 
+class Answer(Protocol):
+    """What a student says of a turn. `alone`: it may answer by itself."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def alone(self) -> bool: ...
+
+
 class Student(Protocol):
     """A trained student as it is served."""
 
-    def label(self, subject: Subject) -> tuple[str, float, bool]:
-        """The label, its confidence, and whether that is above the threshold from which on it may answer alone."""
+    def say(self, subject: Subject) -> Answer:
+        """The labels of a turn."""
 
 
 class Cascade:
@@ -164,8 +175,10 @@ class Cascade:
     def _by_student(self, subject: Subject) -> Said | None:
         if self.student is None:
             return None
-        label, confidence, is_sure = self.student.label(subject)
-        return Said(LabelSource.STUDENT, label, confidence) if is_sure else None
+        said = self.student.say(subject)
+        if not said.alone:
+            return None
+        return Said(LabelSource.STUDENT, said.labels[0] if self._single else said.labels, said.confidence)
 
     def _remember(self, subject: Subject, value: LabelValue, confidence: float | None) -> None:
         if self.ready.settings.mode_of("cache") == "off":

@@ -118,3 +118,8 @@ def _told(name: str, key: str, path: Path, read: Callable[[], T]) -> T:
         raise SettingsError(f"classifiers.{name}.llm.{key}: {path}: {exc}") from exc
     except OSError as exc:
         raise SettingsError(f"classifiers.{name}.llm.{key}: {path} cannot be read ({exc.strerror})") from exc
+
+
+def learns(ready: Ready) -> bool:
+    """Whether a student can be: it is wanted, there is a model to learn from, and the task gives one label."""
+    return ready.settings.mode_of("student") != "off" and ready.brief is not None and ready.brief.task.single

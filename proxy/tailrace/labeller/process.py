@@ -21,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace import spawn
 from tailrace.classify.cascade import Cascade
+from tailrace.classify.ready import learns
 from tailrace.classify.ready import load as load_classifier
+from tailrace.classify.serving import Serving
 from tailrace.clock import Clock
 from tailrace.errors import LogUnavailable, SettingsError
 from tailrace.internal import read_internal_key
@@ -103,6 +105,7 @@ async def _until_changed(
         steps.append(Follower(work, data_dir).step)
         if ready.brief is not None and ready.settings.audit_share:
             steps.append(Auditor(work, data_dir).step)
+        steps += _teaching(work, clock, data_dir)
     if settings.webhooks.hosts:
         deliverer = Deliverer(settings.webhooks, clock, poster)
         steps.append(lambda connection, _, journal: deliverer.step(connection, journal))
@@ -111,6 +114,21 @@ async def _until_changed(
         await signals.changed.wait()
         for task in running:
             task.cancel()
+
+
+def _teaching(work: Work, clock: Clock, data_dir: Path) -> list[Step]:
+    """The loops of a student, where there is one to be: what it takes is imported only then."""
+    if not learns(work.cascade.ready):
+        return []
+    from tailrace.labeller.tutor import Tutor  # noqa: PLC0415 - numpy and scikit-learn: 100 MB
+
+    serving = Serving(work.cascade, data_dir)
+
+    async def refresh(*_: object) -> bool:
+        await serving.refresh()
+        return False
+
+    return [Tutor(work.cascade.ready, clock, data_dir).step, refresh]
 
 
 async def _run(step: Step, data_dir: Path, journal: Journal) -> None:

@@ -6,11 +6,14 @@ from typing import Final
 from uuid import UUID
 
 import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.classify.applies import applies
+from tailrace.classify.ready import Ready
 from tailrace.classify.turn import Subject, subject_of
 from tailrace.records import Endpoint
 from tailrace.settings_classifiers import Classifier
+from tailrace.store import labels, read
 from tailrace.store.read import Filed
 from tailrace.store.rebuild import Rebuilder
 from tailrace.wire.endpoints import ENDPOINTS
@@ -57,3 +60,13 @@ async def items(rebuilder: Rebuilder, settings: Classifier, rows: Sequence[Filed
         if subject is not None:
             found.append(Item(row, subject))
     return found
+
+
+async def labels_before(connection: AsyncConnection, ready: Ready, rows: Sequence[Filed]) -> dict[int, str]:
+    """The labels that count of the parents of `rows`, by the parent's `seq`, where the context asks for them."""
+    if not ready.settings.context.previous_label:
+        return {}
+    names = await read.names(connection, {row.parent for row in rows if row.parent is not None})
+    counting = await labels.counting(connection, [id_.bytes for id_ in names.values()])
+    known = {seq: counting.get(id_.bytes, {}).get(ready.name) for seq, id_ in names.items()}
+    return {seq: label.label for seq, label in known.items() if label is not None and isinstance(label.label, str)}

@@ -18,9 +18,8 @@ from tailrace.classify.cascade import Cascade, Said, labels_of
 from tailrace.classify.complete import Complete
 from tailrace.clock import Clock
 from tailrace.labeller.own_ids import new_id
-from tailrace.labeller.subjects import Item
+from tailrace.labeller.subjects import Item, labels_before
 from tailrace.records import Action, Label, LabelMode, Outcome
-from tailrace.store import labels, read
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class Work:
 
     async def label(self, connection: AsyncConnection, items: Sequence[Item]) -> list[Label | Action]:
         """The labels of `items`, and the webhooks and tags that they call for. Raises nothing that a model does."""
-        previous = await self._parents(connection, items)
+        previous = await labels_before(connection, self.cascade.ready, [item.row for item in items])
         by_chain: dict[int, list[Item]] = {}
         for item in items:
             by_chain.setdefault(item.row.chain, []).append(item)
@@ -126,13 +125,3 @@ class Work:
                 )
             )
         return found
-
-    async def _parents(self, connection: AsyncConnection, items: Sequence[Item]) -> dict[int, str]:
-        """The labels of the items' parents, by their `seq`, where the context asks for them."""
-        ready = self.cascade.ready
-        if not ready.settings.context.previous_label:
-            return {}
-        names = await read.names(connection, {item.row.parent for item in items if item.row.parent is not None})
-        counting = await labels.counting(connection, [id_.bytes for id_ in names.values()])
-        known = {seq: counting.get(id_.bytes, {}).get(ready.name) for seq, id_ in names.items()}
-        return {seq: label.label for seq, label in known.items() if label is not None and isinstance(label.label, str)}

@@ -94,9 +94,12 @@ async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir
 
 
 async def _report_regularly(relay: Relay) -> None:
-    """Gauges are files that whichever worker is scraped reads, so each worker brings its own up to date."""
+    """Gauges are files that whichever worker is scraped reads, so each worker brings its own up to date; and takes the
+    students that the labeller has put there or taken away."""
     while True:
         relay.report()
+        for serving in relay.live.servings:
+            await serving.refresh()
         await asyncio.sleep(_REPORT_S)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tailrace.classify.cascade import Cascade
 from tailrace.classify.ready import load
+from tailrace.classify.serving import Serving
 from tailrace.relay.addressing import (
     name_credential,
     own_credential,
@@ -44,17 +45,19 @@ def open_live(settings: Settings, open_simulator: OpenSimulator) -> Live:
             max_answer_bytes=Provider.model_fields["max_answer_bytes"].default,
         )
     routing = settings.routing
+    cascades = tuple(
+        Cascade(load(name, classifier))
+        for name, classifier in settings.classifiers.items()
+        if classifier.when == "before" and classifier.mode != "off"
+    )
     return Live(
         settings=settings,
         connections=connections,
         budgets={name: RetryBudget(routing.retry_budget, routing.retry_budget_min) for name in connections},
         caches={name: ResponseCache(alias.cache) for name, alias in settings.models.items() if alias.cache},
         config_hash=config_hash(settings),
-        cascades=tuple(
-            Cascade(load(name, classifier))
-            for name, classifier in settings.classifiers.items()
-            if classifier.when == "before" and classifier.mode != "off"
-        ),
+        cascades=cascades,
+        servings=tuple(Serving(cascade, settings.log.data_dir) for cascade in cascades),
     )
 
 

@@ -9,6 +9,7 @@ from tailrace import metrics
 from tailrace.classify.cascade import Cascade
 from tailrace.classify.complete import Complete
 from tailrace.classify.last import LastLabels
+from tailrace.classify.serving import Serving
 from tailrace.clock import Clock
 from tailrace.errors import Code, LogUnavailable, Refused
 from tailrace.ids import uuid7
@@ -51,6 +52,7 @@ class Live:
     caches: Mapping[str, ResponseCache]  # by alias, of those that have one
     config_hash: str
     cascades: tuple[Cascade, ...] = ()  # of the classifiers that stand before the call
+    servings: tuple[Serving, ...] = ()  # their students
     last_labels: LastLabels = field(default_factory=LastLabels)
 
     async def aclose(self) -> None:

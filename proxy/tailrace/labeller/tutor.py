@@ -1,0 +1,185 @@
+"""Trains the student of a version of a classifier and holds it to its guarantee; each step is logged with its reason.
+
+    enough new labels ─▶ train (in a thread) ─▶ judge by the audits ─▶ released: the relay's file is replaced
+    audits of answered turns ─▶ the running test ─▶ demoted: the file is taken away
+
+Decides nothing itself: `classify.student.states` does. A crash loses a training, never a state.
+"""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tailrace.classify.ready import Ready
+from tailrace.classify.student import matrix
+from tailrace.classify.student.features import Features
+from tailrace.classify.student.fit import Rows, train
+from tailrace.classify.student.guarantee import Audit, Consistency, Promise, grid, judge, out_of_reach
+from tailrace.classify.student.place import current_file, numbered_file
+from tailrace.classify.student.serve import Student
+from tailrace.classify.student.states import (
+    Audited,
+    Enabled,
+    Event,
+    Fitted,
+    Judged,
+    State,
+    Unreachable,
+    Waits,
+    advance,
+)
+from tailrace.clock import Clock
+from tailrace.journal.journal import Journal
+from tailrace.labeller.lessons import Lessons, lessons
+from tailrace.labeller.own_ids import new_id
+from tailrace.labeller.standing import Kept, StandingFile, begun_anew
+from tailrace.records import StudentChange
+from tailrace.store.rebuild import Rebuilder
+
+FEWEST: Final = 200
+"""Labels to train on before it is worth a look."""
+GROWTH: Final = 1.3
+"""So many times as many labels make another look: α is divided between the looks, so they must be few."""
+KEPT: Final = 10
+"""Students of a version that stay on the disk."""
+EVERY_S: Final = 5.0
+
+log = structlog.get_logger("tailrace.labeller")
+
+
+class Tutor:
+    """One version's."""
+
+    def __init__(self, ready: Ready, clock: Clock, data_dir: Path) -> None:
+        self._ready = ready
+        self._clock = clock
+        self._data_dir = data_dir
+        self._file = StandingFile(data_dir, ready.name, ready.version)
+        self._kept = self._file.read()
+        self._promise = Promise(ready.settings.target_agreement)
+
+    async def step(self, connection: AsyncConnection, _: Rebuilder, journal: Journal) -> bool:
+        """Looks at what has come; never more to do at once. Raises LogUnavailable: a step could not be logged."""
+        await self._take(journal, Enabled(self._ready.version), newest_seq=0)
+        if self._kept.standing.state is not State.REFUSED:
+            kept = self._kept
+            found = await lessons(
+                connection, self._ready, since_seq=kept.since_seq, shadow_until_seq=kept.shadow_until_seq
+            )
+            await connection.rollback()
+            await self._look(found, journal)
+        await asyncio.sleep(EVERY_S)
+        return False
+
+    async def _look(self, found: Lessons, journal: Journal) -> None:
+        consistency = Consistency(*found.again)
+        if reason := out_of_reach(self._promise, consistency):
+            await self._take(journal, Unreachable(reason), newest_seq=found.newest_seq)
+            return
+        await self._watch(found, journal)
+        needed = max(self._kept.next_labels, FEWEST)
+        if len(found.items) < needed or not found.judges:
+            await self._take(journal, Waits(len(found.items), needed), newest_seq=found.newest_seq)
+            return
+        await self._fit(found, journal)
+
+    async def _watch(self, found: Lessons, journal: Journal) -> None:
+        """The running test, over the new audits of turns that the released student answers."""
+        kept = self._kept
+        if kept.standing.state is not State.LIVE:
+            return
+        new = [each for each in found.judges if each.seq > max(kept.seen_seq, kept.shadow_until_seq or 0)]
+        if not new:
+            return
+        student = await asyncio.to_thread(Student.load, current_file(self._data_dir, self._ready.name))
+        said = [(student.say(each.subject), each.label) for each in new]
+        agreed = tuple(one.labels == (label,) for one, label in said if one.alone)
+        self._kept = replace(kept, seen_seq=new[-1].seq)
+        if agreed:
+            await self._take(journal, Audited(agreed), newest_seq=found.newest_seq)
+        else:
+            self._file.put(self._kept)
+
+    async def _fit(self, found: Lessons, journal: Journal) -> None:
+        serial = (self._kept.standing.fitted or 0) + 1
+        rows, judged = await asyncio.to_thread(self._trained, found, serial)
+        await self._take(journal, Fitted(serial, len(found.items)), newest_seq=found.newest_seq)
+        look = self._kept.standing.looks + 1
+        audits, spread = judged
+        outcome = judge(audits, grid(spread, self._promise.step), self._promise, look)
+        await self._take(journal, Judged(outcome), newest_seq=found.newest_seq, rows=rows)
+        self._kept = replace(self._kept, next_labels=int(len(found.items) * GROWTH))
+        self._file.put(self._kept)
+
+    def _trained(self, found: Lessons, serial: int) -> tuple[Rows, tuple[list[Audit], list[float]]]:
+        """For a thread: a student, on the disk, and what it says of the turns that it is judged by."""
+        labels, features = tuple(self._ready.settings.definitions()), Features()
+        rows = train(found.items, labels, features)
+        header = self._header(rows, serial, len(found.items))
+        path = numbered_file(self._data_dir, self._ready.name, self._ready.version, serial)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        matrix.write(path, header, rows.weights, rows.bias)
+        self._forget(path.parent)
+        student = Student.load(path)
+        said = [(student.say(each.subject), each.label) for each in found.judges]
+        audits = [Audit(one.labels[0], one.confidence, one.labels == (label,)) for one, label in said]
+        return rows, (audits, [student.say(subject).confidence for subject in found.spread])
+
+    def _header(self, rows: Rows, serial: int, trained: int) -> matrix.Header:
+        return matrix.Header(
+            self._ready.version, serial, rows.labels, Features(), temperature=rows.temperature, trained=trained
+        )
+
+    def _forget(self, folder: Path) -> None:
+        mine = sorted(folder.glob(f"{self._ready.version}-*.student"))
+        for path in mine[:-KEPT]:
+            path.unlink(missing_ok=True)
+
+    async def _take(self, journal: Journal, event: Event, *, newest_seq: int, rows: Rows | None = None) -> None:
+        """One event of the state machine: what it leads to, in the log, on the disk, and for the relay."""
+        before = self._kept.standing
+        after = advance(before, event, target=self._promise.target)
+        kept = begun_anew(self._kept, after, newest_seq)
+        if after.state is State.LIVE and before.state is not State.LIVE:
+            kept = replace(kept, shadow_until_seq=newest_seq, seen_seq=newest_seq)
+        if (after.state, after.reason) != (before.state, before.reason):
+            await journal.labels([self._change(kept)])
+            log.info("student", classifier=self._ready.name, state=after.state, why=after.reason)
+        current = current_file(self._data_dir, self._ready.name)
+        if after.released is None:
+            await asyncio.to_thread(current.unlink, missing_ok=True)
+        elif rows is not None and after.release is not None and after.released != before.released:
+            header = replace(
+                self._header(rows, after.released, after.labels),
+                threshold=after.release.threshold,
+                withheld=after.release.withheld,
+            )
+            await asyncio.to_thread(matrix.write, current, header, rows.weights, rows.bias)
+        if kept != self._kept:
+            self._kept = kept
+            self._file.put(kept)
+
+    def _change(self, kept: Kept) -> StudentChange:
+        standing = kept.standing
+        release = standing.release
+        counts = {"labels": standing.labels, "looks": standing.looks, "missing": standing.missing}
+        if release is not None:
+            counts |= {"audits": release.audits}
+        number = standing.released or standing.fitted or 0
+        return StudentChange(
+            id=new_id(self._clock),
+            at_us=self._clock.now_us(),
+            classifier=self._ready.name,
+            version=self._ready.version,
+            number=number,
+            state=standing.state,
+            reason=standing.reason,
+            threshold=None if release is None else release.threshold,
+            coverage=None if release is None else release.coverage,
+            counts={name: count for name, count in counts.items() if count is not None},
+            file=None if release is None else str(current_file(Path(), self._ready.name)),
+        )
