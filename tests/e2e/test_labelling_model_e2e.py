@@ -61,13 +61,13 @@ def config(folder: Path, hook: Receiver, *, model: str, deadline: int = 20_000, 
     )
 
 
-def chains() -> list[list[Item]]:
+def chains(count: int = CHAINS) -> list[list[Item]]:
     """The first conversations, each with all its turns that have words."""
     by_chain: dict[str, list[Item]] = {}
     for item in ITEMS:
         if item.text.strip():
             by_chain.setdefault(item.chain, []).append(item)
-    return list(by_chain.values())[:CHAINS]
+    return list(by_chain.values())[:count]
 
 
 def play(running: Proxy) -> list[tuple[Item, str, str | None]]:
@@ -144,6 +144,21 @@ def test_no_model_that_fails_breaks_a_call(tmp_path: Path, hook: Receiver, model
             assert answer.status_code == 200
         running.rows(3, "origin = 'app' AND status = 'ok'")
         assert not running.select("SELECT * FROM label WHERE text IS NOT NULL")
+
+
+def test_a_rule_that_audits_prove_wrong_leaves_in_the_relay_too(tmp_path: Path, hook: Receiver) -> None:
+    text = config(tmp_path, hook, model="sim/label", audits=1.0)
+    rule = 'rules = [{label = "rejection", any = ["."]}]\nactions = ['
+    with proxy(tmp_path / "p", text.replace("actions = [", rule)) as running:
+        until(lambda: running.select("SELECT * FROM classifier_version") or None, "the labeller")
+        for turns in chains(30):
+            said = {"role": "user", "content": turns[0].text}
+            running.post({"model": "sim/echo", "messages": [said]})
+        labels(running, 25, "mode = 'audit'")
+        ask = {"model": "sim/echo", "messages": [{"role": "user", "content": "thanks"}]}
+        until(lambda: True if "source=rule" not in str(running.post(ask).headers) else None, "the rule's end")
+        (kept,) = (running.data_dir / "labeller").glob("*-learned.json")
+        assert "below rule_accuracy" in kept.read_text()
 
 
 def test_what_a_user_says_to_the_model_is_no_label_and_fires_nothing(tmp_path: Path, hook: Receiver) -> None:

@@ -9,7 +9,6 @@ a provider says.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -17,6 +16,7 @@ import orjson
 
 from tailrace.classify.complete import Complete
 from tailrace.classify.embeddings import EmbeddingCache
+from tailrace.classify.learned import NOTHING
 from tailrace.classify.ready import Ready
 from tailrace.classify.rules import Tally
 from tailrace.classify.tasks import TASKS
@@ -73,7 +73,7 @@ class Student(Protocol):
 
 
 class Cascade:
-    """The sources of one classifier. `student` may be swapped at any time."""
+    """The sources of one classifier. `student` and `learned` may be swapped at any time."""
 
     def __init__(self, ready: Ready, student: Student | None = None) -> None:
         self.ready = ready
@@ -82,7 +82,7 @@ class Cascade:
         self._cached: OrderedDict[bytes, tuple[LabelValue, float | None]] = OrderedDict()
         self._single = TASKS[ready.settings.task].single
         self._vectors: EmbeddingCache | None = None
-        self._said_disabled: dict[int, str] = {}
+        self.learned = NOTHING
 
     @property
     def asks_model(self) -> bool:
@@ -130,20 +130,13 @@ class Cascade:
             self._vectors = EmbeddingCache(models.embed, llm.embeddings)
         return await self.ready.body_by_meaning(subject, self._vectors)
 
-    def learn(self, fired: tuple[int, ...], label: str) -> Iterator[str]:
-        """Holds the rules' votes against a later label; gives the reason of each rule that leaves by it."""
-        self.tally.judge(fired, label)
-        for index, reason in self.tally.disabled(self.ready.settings.rule_accuracy).items():
-            if index not in self._said_disabled:
-                self._said_disabled[index] = reason
-                yield reason
-
     def _decided(self, brief: Brief, subject: Subject, reading: Reading) -> Said:
         if reading.error is not None:
             return Said(LabelSource.LLM, None, error=reading.error)
         value = value_of(brief, reading)
-        self._remember(subject, value, reading.confidence)
-        return Said(LabelSource.LLM, value, reading.confidence, note=(reading.reasoning or "")[:_MOST_NOTE] or None)
+        confidence = self.learned.calibration(reading.confidence)
+        self._remember(subject, value, confidence)
+        return Said(LabelSource.LLM, value, confidence, note=_note(reading, confidence))
 
     def _ask_quick(self, source: Source, subject: Subject) -> Said | None:
         match source:
@@ -156,7 +149,7 @@ class Cascade:
         return None
 
     def _by_rules(self, subject: Subject) -> Said | None:
-        vote = self.ready.rules.vote(subject.text, before=subject.before, without=self._said_disabled)
+        vote = self.ready.rules.vote(subject.text, before=subject.before, without=self.learned.disabled)
         self.tally.add(vote)
         if vote.label is None:
             return None
@@ -186,6 +179,16 @@ class Cascade:
         self._cached[self.ready.key(subject)] = (value, confidence)
         if len(self._cached) > CACHED:
             self._cached.popitem(last=False)
+
+
+def _note(reading: Reading, confidence: float | None) -> str | None:
+    """The model's reasoning; and its own confidence, where a calibration made another of it."""
+    told: dict[str, Any] = {}
+    if confidence != reading.confidence:
+        told["raw"] = reading.confidence
+    if reading.reasoning:
+        told["reasoning"] = reading.reasoning[:_MOST_NOTE]
+    return orjson.dumps(told).decode() if told else None
 
 
 def value_of(brief: Brief, reading: Reading) -> LabelValue:

@@ -1,4 +1,4 @@
-"""Keeps the student of a cascade that of the data folder: taken when the labeller puts one there, dropped when it goes.
+"""Keeps a cascade's student, and what else it learned, those of the data folder, where the labeller puts them.
 
 numpy is imported with the first student, and not before: a relay without one does not carry it.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from tailrace.classify.cascade import Cascade
+from tailrace.classify.learned import learned_file
 from tailrace.classify.ready import learns
 from tailrace.classify.student.place import current_file
 
@@ -26,9 +27,24 @@ class Serving:
         self._wanted = learns(cascade.ready)
         self._served: Any = None  # a `student.serve.Served`, once there is a student
         self._told = ""
+        self._learned = learned_file(data_dir, cascade.ready)
+        self._learned_ns = 0
 
     async def refresh(self) -> None:
         """Takes what is there now; a file that is no student is told of once, and the student before stays."""
+        self._refresh_learned()
+        await self._refresh_student()
+
+    def _refresh_learned(self) -> None:
+        try:
+            changed_ns = self._learned.path.stat().st_mtime_ns
+        except OSError:
+            return
+        if changed_ns != self._learned_ns:
+            self._learned_ns = changed_ns
+            self._cascade.learned = self._learned.read()
+
+    async def _refresh_student(self) -> None:
         if not self._wanted or (self._served is None and not self._path.exists()):
             return
         if self._served is None:

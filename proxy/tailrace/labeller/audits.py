@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.classify.audit import is_audited, place
 from tailrace.journal.journal import Journal
-from tailrace.labeller.cursor import Cursor
+from tailrace.labeller.cursor import cursor
 from tailrace.labeller.subjects import Item, is_for, items
 from tailrace.labeller.work import Work
 from tailrace.records import LabelMode, Origin
@@ -26,8 +25,6 @@ from tailrace.store.rebuild import Rebuilder
 _CHAINS: Final = 200
 _MOST_TURNS: Final = 200
 """Of a chain, those among which the audited one is drawn; the first."""
-
-log = structlog.get_logger("tailrace.labeller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Auditor:
     def __init__(self, work: Work, data_dir: Path) -> None:
         self._work = work
         ready = work.cascade.ready
-        self._cursor = Cursor(data_dir, f"{ready.name}-{ready.version}-audits")
+        self._cursor = cursor(data_dir, f"{ready.name}-{ready.version}-audits")
         self._at = self._cursor.read()
         self._quiet_us = int(ready.settings.audit_after_s * 1e6)
 
@@ -79,8 +76,6 @@ class Auditor:
         said = await self._work.cascade.ask(item.subject, self._work.models, source=str(item.id))
         label = self._work.record(item.id, replace(said, mode=LabelMode.AUDIT), None)
         await journal.labels([label])
-        if isinstance(said.value, str):
-            self._judge(item, said.value)
 
     async def _drawn(self, connection: AsyncConnection, rebuilder: Rebuilder, chain: _Chain) -> Item | None:
         ready = self._work.cascade.ready
@@ -91,12 +86,6 @@ class Auditor:
             if found:
                 return found[0]
         return None
-
-    def _judge(self, item: Item, label: str) -> None:
-        cascade = self._work.cascade
-        vote = cascade.ready.rules.vote(item.subject.text, before=item.subject.before)
-        for reason in cascade.learn(vote.fired, label):
-            log.warning("a rule disables itself", classifier=cascade.ready.name, why=reason)
 
     def _move(self, at: int) -> None:
         self._at = at

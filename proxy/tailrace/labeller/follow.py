@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.journal.journal import Journal
-from tailrace.labeller.cursor import Cursor
+from tailrace.labeller.cursor import cursor
 from tailrace.labeller.subjects import items
 from tailrace.labeller.work import Work
 from tailrace.store import labels, read
@@ -31,7 +31,7 @@ class Follower:
     def __init__(self, work: Work, data_dir: Path, *, grace_us: int = GRACE_US) -> None:
         self._work = work
         ready = work.cascade.ready
-        self._cursor = Cursor(data_dir, f"{ready.name}-{ready.version}")
+        self._cursor = cursor(data_dir, f"{ready.name}-{ready.version}")
         self._at: int | None = self._cursor.read()
         self._grace_us = grace_us + ready.settings.deadline_ms * 1000 if ready.settings.when == "before" else 0
 
@@ -46,20 +46,20 @@ class Follower:
         assert self._at is not None
         ready = self._work.cascade.ready
         page = await labels.unlabelled(connection, ready.name, ready.version, after_seq=self._at, limit=PAGE)
-        rows, cursor = page.items, page.cursor
+        rows, at = page.items, page.cursor
         if self._grace_us:
             before_us = self._work.clock.now_us() - self._grace_us
             young = next((i for i, row in enumerate(rows) if row.started_us > before_us), None)
             if young is not None:
-                rows, cursor = rows[:young], rows[young].seq - 1
+                rows, at = rows[:young], rows[young].seq - 1
         wanted = await items(rebuilder, ready.settings, rows)
         await connection.rollback()  # no snapshot is held while a model is waited for
         if wanted:
             await journal.labels(await self._work.label(connection, wanted))
             log.info("labelled", classifier=ready.name, turns=len(wanted))
-        moved = cursor > self._at
+        moved = at > self._at
         if moved:
-            self._move(cursor)
+            self._move(at)
         return moved and not page.is_last
 
     def _move(self, at: int) -> None:

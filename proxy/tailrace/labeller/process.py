@@ -31,6 +31,7 @@ from tailrace.journal.journal import Journal
 from tailrace.journal.own import own_journal
 from tailrace.labeller.audits import Auditor
 from tailrace.labeller.follow import Follower
+from tailrace.labeller.learner import Learner
 from tailrace.labeller.patient import Patient
 from tailrace.labeller.webhooks import Deliverer
 from tailrace.labeller.work import Work
@@ -106,6 +107,8 @@ async def _until_changed(
         if ready.brief is not None and ready.settings.audit_share:
             steps.append(Auditor(work, data_dir).step)
         steps += _teaching(work, clock, data_dir)
+        if ready.brief is not None or ready.settings.rules:
+            steps.append(Learner(work.cascade, data_dir).step)
     if settings.webhooks.hosts:
         deliverer = Deliverer(settings.webhooks, clock, poster)
         steps.append(lambda connection, _, journal: deliverer.step(connection, journal))

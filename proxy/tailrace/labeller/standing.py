@@ -1,17 +1,14 @@
-"""Where a student stands, kept over restarts: one small file a version of a classifier, replaced whole.
+"""Where a student stands, kept over restarts.
 
 The log has each step with its reason (`student`); this has what the next step is decided by.
 """
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
+from tailrace.classify.kept import KeptFile
+from tailrace.classify.ready import Ready
 from tailrace.classify.student.states import Standing
-from tailrace.labeller.cursor import FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +23,9 @@ class Kept:
     next_labels: int = 0  # so many labels make the next look worth it
 
 
-_ADAPTER: Final = TypeAdapter(Kept)
-
-
-class StandingFile:
+def standing_file(data_dir: Path, ready: Ready) -> KeptFile[Kept]:
     """The file of one version of a classifier."""
-
-    def __init__(self, data_dir: Path, name: str, version: str) -> None:
-        self._path = data_dir / FOLDER / f"{name}-{version}-student.json"
-
-    def read(self) -> Kept:
-        """What was put last; a beginning where there is nothing, or nothing of ours."""
-        try:
-            return _ADAPTER.validate_json(self._path.read_bytes())
-        except (OSError, ValidationError):
-            return Kept()
-
-    def put(self, kept: Kept) -> None:
-        """Replaces it. Raises OSError."""
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        made = self._path.with_suffix(f".{os.getpid()}.new")
-        made.write_bytes(_ADAPTER.dump_json(kept))
-        made.replace(self._path)
+    return KeptFile(data_dir, f"{ready.name}-{ready.version}-student", Kept, Kept())
 
 
 def begun_anew(kept: Kept, standing: Standing, newest_seq: int) -> Kept:

@@ -36,7 +36,7 @@ from tailrace.clock import Clock
 from tailrace.journal.journal import Journal
 from tailrace.labeller.lessons import Lessons, lessons
 from tailrace.labeller.own_ids import new_id
-from tailrace.labeller.standing import Kept, StandingFile, begun_anew
+from tailrace.labeller.standing import Kept, begun_anew, standing_file
 from tailrace.records import StudentChange
 from tailrace.store.rebuild import Rebuilder
 
@@ -58,7 +58,7 @@ class Tutor:
         self._ready = ready
         self._clock = clock
         self._data_dir = data_dir
-        self._file = StandingFile(data_dir, ready.name, ready.version)
+        self._file = standing_file(data_dir, ready)
         self._kept = self._file.read()
         self._promise = Promise(ready.settings.target_agreement)
 
