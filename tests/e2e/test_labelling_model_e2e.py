@@ -61,13 +61,13 @@ def config(folder: Path, hook: Receiver, *, model: str, deadline: int = 20_000, 
     )
 
 
-def chains(count: int = CHAINS) -> list[list[Item]]:
+def chains() -> list[list[Item]]:
     """The first conversations, each with all its turns that have words."""
     by_chain: dict[str, list[Item]] = {}
     for item in ITEMS:
         if item.text.strip():
             by_chain.setdefault(item.chain, []).append(item)
-    return list(by_chain.values())[:count]
+    return list(by_chain.values())[:CHAINS]
 
 
 def play(running: Proxy) -> list[tuple[Item, str, str | None]]:
@@ -151,10 +151,9 @@ def test_a_rule_that_audits_prove_wrong_leaves_in_the_relay_too(tmp_path: Path, 
     rule = 'rules = [{label = "rejection", any = ["."]}]\nactions = ['
     with proxy(tmp_path / "p", text.replace("actions = [", rule)) as running:
         until(lambda: running.select("SELECT * FROM classifier_version") or None, "the labeller")
-        for turns in chains(30):
-            said = {"role": "user", "content": turns[0].text}
-            running.post({"model": "sim/echo", "messages": [said]})
-        labels(running, 25, "mode = 'audit'")
+        for item in [item for item in ITEMS if item.text.strip()][:40]:
+            running.post({"model": "sim/echo", "messages": [{"role": "user", "content": item.text}]})
+        labels(running, 30, "mode = 'audit'")
         ask = {"model": "sim/echo", "messages": [{"role": "user", "content": "thanks"}]}
         until(lambda: True if "source=rule" not in str(running.post(ask).headers) else None, "the rule's end")
         (kept,) = (running.data_dir / "labeller").glob("*-learned.json")

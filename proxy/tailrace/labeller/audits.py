@@ -44,14 +44,18 @@ class Auditor:
         self._at = self._cursor.read()
         self._quiet_us = int(ready.settings.audit_after_s * 1e6)
 
+    async def begin(self, connection: AsyncConnection) -> None:
+        """A new version begins with the chains that are filed from now on."""
+        if self._at is None:
+            self._move(await _newest(connection))
+
     async def step(self, connection: AsyncConnection, rebuilder: Rebuilder, journal: Journal) -> bool:
         """Looks at some chains, in their order; whether there are more that are quiet now.
 
         Raises:
             LogUnavailable: a label could not be kept; the chains are looked at again.
         """
-        if self._at is None:
-            self._move(await _newest(connection))
+        await self.begin(connection)
         assert self._at is not None
         chains = await _after(connection, self._at)
         quiet_before = self._work.clock.now_us() - self._quiet_us

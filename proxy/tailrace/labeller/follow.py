@@ -35,14 +35,18 @@ class Follower:
         self._at: int | None = self._cursor.read()
         self._grace_us = grace_us + ready.settings.deadline_ms * 1000 if ready.settings.when == "before" else 0
 
+    async def begin(self, connection: AsyncConnection) -> None:
+        """A new version begins with what is filed from now on."""
+        if self._at is None:
+            self._move(await read.watermark(connection))
+
     async def step(self, connection: AsyncConnection, rebuilder: Rebuilder, journal: Journal) -> bool:
         """Labels a page; whether there is more to do now.
 
         Raises:
             LogUnavailable: the labels could not be kept; the page is done again.
         """
-        if self._at is None:
-            self._move(await read.watermark(connection))
+        await self.begin(connection)
         assert self._at is not None
         ready = self._work.cascade.ready
         page = await labels.unlabelled(connection, ready.name, ready.version, after_seq=self._at, limit=PAGE)

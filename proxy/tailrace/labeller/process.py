@@ -101,11 +101,15 @@ async def _until_changed(
     steps: list[Step] = []
     for work in works:
         ready = work.cascade.ready
+        along: list[Follower | Auditor] = [Follower(work, data_dir)]
+        if ready.brief is not None and ready.settings.audit_share:
+            along.append(Auditor(work, data_dir))
+        async with open_reader(data_dir) as connection:
+            for each in along:
+                await each.begin(connection)
         definition = ready.settings.model_dump(mode="json", by_alias=True)
         await journal.labels([Definition(clock.now_us(), ready.name, ready.version, definition)])
-        steps.append(Follower(work, data_dir).step)
-        if ready.brief is not None and ready.settings.audit_share:
-            steps.append(Auditor(work, data_dir).step)
+        steps += [each.step for each in along]
         steps += _teaching(work, clock, data_dir)
         if ready.brief is not None or ready.settings.rules:
             steps.append(Learner(work.cascade, data_dir).step)
