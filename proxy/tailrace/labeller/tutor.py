@@ -32,10 +32,10 @@ from tailrace.classify.student.states import (
     Waits,
     advance,
 )
+from tailrace.classify.written import new_id
 from tailrace.clock import Clock
 from tailrace.journal.journal import Journal
 from tailrace.labeller.lessons import Lessons, lessons
-from tailrace.labeller.own_ids import new_id
 from tailrace.labeller.standing import Kept, begun_anew, standing_file
 from tailrace.records import StudentChange
 from tailrace.store.rebuild import Rebuilder

@@ -20,10 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace import metrics
 from tailrace.classify.webhook import body_of, headers_of, key_of
+from tailrace.classify.written import new_id
 from tailrace.clock import Clock
 from tailrace.errors import LogUnavailable
 from tailrace.journal.journal import Journal
-from tailrace.labeller.own_ids import new_id
 from tailrace.records import Action, Outcome
 from tailrace.settings_classifier_checks import is_allowed
 from tailrace.settings_classifiers import Webhooks

@@ -13,13 +13,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace import metrics
-from tailrace.classify.actions import Labelled, decide
-from tailrace.classify.cascade import Cascade, Said, labels_of
+from tailrace.classify.actions import decide
+from tailrace.classify.cascade import Cascade, Said
 from tailrace.classify.complete import Complete
+from tailrace.classify.written import action_record, label_record, labelled, outcome_of
 from tailrace.clock import Clock
-from tailrace.labeller.own_ids import new_id
 from tailrace.labeller.subjects import Item, labels_before
-from tailrace.records import Action, Label, LabelMode, Outcome
+from tailrace.records import Action, Label, LabelMode
 
 
 @dataclass(slots=True)
@@ -78,50 +78,15 @@ class Work:
         ready = self.cascade.ready
         seconds = 0.0 if took_us is None else took_us / 1e6
         metrics.labelled(ready.name, said.source, said.mode, failed=said.value is None, seconds=seconds)
-        return Label(
-            id=new_id(self.clock),
-            completion=completion,
-            at_us=self.clock.now_us(),
-            classifier=ready.name,
-            version=ready.version,
-            source=said.source,
-            label=said.value,
-            mode=said.mode,
-            confidence=said.confidence,
-            latency_us=took_us,
-            error=said.error,
-            note=said.note,
-        )
+        return label_record(ready, said, completion, self.clock, took_us=took_us)
 
     def _actions(self, item: Item, said: Said) -> list[Action]:
         ready = self.cascade.ready
-        if said.value is None or not ready.settings.actions:
+        if said.value is None:
             return []
-        words = labels_of(said.value)
-        labelled = Labelled(
-            ready.name, ",".join(words), words, said.confidence, said.source, ready.version,
-            live=said.mode is LabelMode.LIVE,
-        )  # fmt: skip
         found = []
-        for act in decide([labelled], {ready.name: ready.settings}, in_time=False).acts:
-            if not act.fires:
-                continue
-            is_open = act.action.do == "webhook" and not act.action.dry_run
-            outcome = Outcome.PLANNED if is_open else Outcome.DONE
-            metrics.acted(ready.name, act.action.do, outcome)
-            found.append(
-                Action(
-                    id=new_id(self.clock),
-                    completion=item.id,
-                    at_us=self.clock.now_us(),
-                    classifier=ready.name,
-                    version=ready.version,
-                    label=labelled.label,
-                    do=act.action.do,
-                    key=f"{ready.name}:{act.index}",
-                    outcome=outcome,
-                    target=act.action.url or act.action.tag,
-                    dry_run=act.action.dry_run,
-                )
-            )
+        for act in decide([labelled(ready, said)], {ready.name: ready.settings}, in_time=False).acts:
+            if act.fires:
+                metrics.acted(ready.name, act.action.do, outcome_of(act))
+                found.append(action_record(act, item.id, self.clock))
         return found

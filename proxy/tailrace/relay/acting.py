@@ -8,13 +8,12 @@ webhook  nothing here: the labeller calls it, from the log
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
-from uuid import UUID
 
 import orjson
 
 from tailrace.classify.actions import Act
 from tailrace.classify.cascade import Said
-from tailrace.records import Action, Do, Outcome
+from tailrace.records import Do
 from tailrace.relay.accept import Accepted
 from tailrace.relay.outbound import Header
 from tailrace.wire.fixed import ANSWERED, Fixed, fixed_answer
@@ -70,31 +69,6 @@ def _noted(staged: Staged, note: str) -> tuple[Staged, str | None]:
     request = replace(read_request(body, accepted.wire), step=accepted.request.step)
     original = accepted.body if accepted.original is None else accepted.original
     return replace(staged, accepted=replace(accepted, body=body, request=request, original=original)), None
-
-
-def record_of(completion: UUID, at_us: int, id_: UUID, act: Act, failure: str | None) -> Action:
-    action, cause = act.action, act.cause
-    targets = {"route": action.target, "tag": action.tag, "webhook": action.url, "note": action.text}
-    return Action(
-        id=id_,
-        completion=completion,
-        at_us=at_us,
-        classifier=cause.classifier,
-        version=cause.version,
-        label=cause.label,
-        do=action.do,
-        key=f"{cause.classifier}:{act.index}",
-        outcome=outcome_of(act, failure),
-        target=targets.get(action.do),
-        dry_run=action.dry_run,
-        error=failure,
-    )
-
-
-def outcome_of(act: Act, failure: str | None) -> Outcome:
-    if failure is not None:
-        return Outcome.FAILED
-    return Outcome.PLANNED if Do(act.action.do) is Do.WEBHOOK and not act.action.dry_run else Outcome.DONE
 
 
 def label_header(name: str, said: Said) -> Header:

@@ -9,26 +9,24 @@ log before the client sees the end of its answer. Only sources that are live act
 """
 
 import asyncio
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from uuid import UUID
 
 import structlog
 
 from tailrace import metrics
-from tailrace.classify.actions import Labelled, decide
+from tailrace.classify.actions import decide
 from tailrace.classify.applies import applies
-from tailrace.classify.cascade import Cascade, Said, labels_of
+from tailrace.classify.cascade import Cascade, Said
 from tailrace.classify.complete import Complete
 from tailrace.classify.turn import Subject, subject_of
+from tailrace.classify.written import action_record, label_record, labelled, outcome_of, without_words
 from tailrace.errors import LogUnavailable
-from tailrace.ids import uuid7
 from tailrace.journal.commits import Waiter
 from tailrace.records import DEFAULT_PROJECT, Action, Label, LabelMode, Origin
 from tailrace.relay.accept import Accepted
-from tailrace.relay.acting import Staged, carried_out, label_header, outcome_of, record_of
+from tailrace.relay.acting import Staged, carried_out, label_header
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.routing import sticky_key
 
@@ -114,27 +112,10 @@ class _Call:
         relay, ready = self.relay, self.cascade.ready
         if said.mode is LabelMode.LIVE and isinstance(said.value, str):
             self.live.last_labels.put(ready.name, self.sticky, said.value)
-        now_us = relay.clock.now_us()
-        _log(
-            relay,
-            Label(
-                id=_new_id(relay),
-                completion=self.accepted.arrival.id,
-                at_us=now_us,
-                classifier=ready.name,
-                version=ready.version,
-                source=said.source,
-                label=said.value,
-                mode=said.mode,
-                confidence=said.confidence,
-                latency_us=now_us - self.begun_us,
-                error=said.error,
-                note=said.note,
-            ),
-        )
-        metrics.labelled(
-            ready.name, said.source, said.mode, failed=said.value is None, seconds=(now_us - self.begun_us) / 1e6
-        )
+        took_us = relay.clock.now_us() - self.begun_us
+        kept = without_words(said) if self.accepted.told.omits_request else said
+        _log(relay, label_record(ready, kept, self.accepted.arrival.id, relay.clock, took_us=took_us))
+        metrics.labelled(ready.name, said.source, said.mode, failed=said.value is None, seconds=took_us / 1e6)
         return said
 
 
@@ -146,7 +127,7 @@ def _act_late(relay: Relay, live: Live, accepted: Accepted, name: str, task: asy
 
 def _act(relay: Relay, live: Live, accepted: Accepted, found: Mapping[str, Said], *, in_time: bool = True) -> Staged:
     cascades = {cascade.ready.name: cascade for cascade in live.cascades}
-    results = [_labelled(cascades[name], said) for name, said in found.items() if said.value is not None]
+    results = [labelled(cascades[name].ready, said) for name, said in found.items() if said.value is not None]
     settings = {name: cascade.ready.settings for name, cascade in cascades.items()}
     decision = decide(results, settings, in_time=in_time)
     staged = Staged(accepted, headers=tuple(label_header(name, said) for name, said in found.items()))
@@ -156,17 +137,9 @@ def _act(relay: Relay, live: Live, accepted: Accepted, found: Mapping[str, Said]
         failure = None
         if not act.action.dry_run:
             staged, failure = carried_out(staged, act)
-        _log(relay, record_of(accepted.arrival.id, relay.clock.now_us(), _new_id(relay), act, failure))
+        _log(relay, action_record(act, accepted.arrival.id, relay.clock, failure=failure))
         metrics.acted(act.cause.classifier, act.action.do, outcome_of(act, failure))
     return staged
-
-
-def _labelled(cascade: Cascade, said: Said) -> Labelled:
-    labels = labels_of(said.value)
-    return Labelled(
-        cascade.ready.name, ",".join(labels), labels, said.confidence, said.source, cascade.ready.version,
-        live=said.mode is LabelMode.LIVE,
-    )  # fmt: skip
 
 
 def _log(relay: Relay, said: Label | Action) -> None:
@@ -180,7 +153,3 @@ def _log(relay: Relay, said: Label | Action) -> None:
 def _count_if_lost(waiter: Waiter) -> None:
     if not waiter.cancelled() and waiter.exception() is not None:
         metrics.unlogged_label()
-
-
-def _new_id(relay: Relay) -> UUID:
-    return uuid7(relay.clock.stamp() // 1_000_000, os.urandom(10))
