@@ -5,7 +5,7 @@ The bounds are not raised to let a change in: what passes them is split by its r
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -195,3 +195,9 @@ def test_no_expression_repeats_a_repeat_possessively(name: str) -> None:
         if isinstance(value, re.Pattern):
             parser: Any = import_module("re._parser")
             assert not any(repeats(parser.parse(value.pattern, value.flags & ~re.UNICODE))), f"{name}.{label}"
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """They are no packages: pytest would take the one for the other, in whichever worker meets both."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1]
