@@ -99,15 +99,6 @@ def answers_of(answer: Json) -> Sequence[tuple[int, dict[str, Any]]]:
     return [(0, _said(items))] if items else ()
 
 
-def references_of(answer: Json) -> Sequence[tuple[int, dict[str, Any]]]:
-    """As `answers_of`, of a client that echoes an answer as references to its stored items, as the Vercel AI SDK does:
-    such a request holds this message where another holds the message of `answers_of`."""
-    output = answer.get("output") if isinstance(answer, dict) else None
-    items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
-    references = [{"type": "item_reference", "id": item.get("id")} for item in items if _kind(item) not in _SILENT]
-    return [(0, _said(references))] if references else ()
-
-
 def _kind(item: dict[str, Any]) -> str:
     kind = item.get("type")
     if kind is None and "content" not in item and isinstance(item.get("id"), str):
