@@ -115,6 +115,8 @@ class Outcome(StrEnum):
 class StudentState(StrEnum):
     """Whether a student may answer alone."""
 
+    OFF = "off"
+    TRAINING = "training"  # there are too few labels yet
     SHADOW = "shadow"
     LIVE = "live"
     DEMOTED = "demoted"  # was live, and the traffic has drifted

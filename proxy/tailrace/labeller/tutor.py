@@ -27,7 +27,6 @@ from tailrace.classify.student.states import (
     Event,
     Fitted,
     Judged,
-    State,
     Unreachable,
     Waits,
     advance,
@@ -38,6 +37,7 @@ from tailrace.journal.journal import Journal
 from tailrace.labeller.lessons import Lessons, lessons
 from tailrace.labeller.standing import Kept, begun_anew, standing_file
 from tailrace.records import StudentChange
+from tailrace.records import StudentState as State
 from tailrace.store.rebuild import Rebuilder
 
 FEWEST: Final = 200
@@ -146,7 +146,8 @@ class Tutor:
         kept = begun_anew(self._kept, after, newest_seq)
         if after.state is State.LIVE and before.state is not State.LIVE:
             kept = replace(kept, shadow_until_seq=newest_seq, seen_seq=newest_seq)
-        if (after.state, after.reason) != (before.state, before.reason):
+        is_news = after.reason != before.reason and not isinstance(event, Waits)  # which comes with every label
+        if after.state != before.state or is_news:
             await journal.labels([self._change(kept)])
             log.info("student", classifier=self._ready.name, state=after.state, why=after.reason)
         current = current_file(self._data_dir, self._ready.name)

@@ -32,10 +32,10 @@ from tailrace.classify.student.states import (
     Fitted,
     Judged,
     Standing,
-    State,
     Unreachable,
     advance,
 )
+from tailrace.records import StudentState as State
 
 Ints = npt.NDArray[np.int64]
 LOOKS: Final = (240, 360, 540, 810, 1_215, 1_820)

@@ -12,11 +12,11 @@ from tailrace.classify.student.states import (
     Fitted,
     Judged,
     Standing,
-    State,
     Unreachable,
     Waits,
     advance,
 )
+from tailrace.records import StudentState as State
 
 RELEASE = Release(0.8, 0.6, 0.98, 0.951, 300, 0.025)
 NOT_YET = Infeasible("20 audits of at least 142", 122)

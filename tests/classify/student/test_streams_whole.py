@@ -12,7 +12,7 @@ import pytest
 
 from tailrace.classify.student.drift import Drift
 from tailrace.classify.student.features import Features
-from tailrace.classify.student.states import State
+from tailrace.records import StudentState as State
 from tests.classify.student.labelled import airline
 from tests.classify.student.streams import Terms, Told, Turns, run
 

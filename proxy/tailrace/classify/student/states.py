@@ -10,21 +10,10 @@ classifier's version) starts anew from any state, since neither the labels nor t
 """
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from tailrace.classify.student.drift import Drift
 from tailrace.classify.student.guarantee import Infeasible, Release
-
-
-class State(StrEnum):
-    """Where a student stands."""
-
-    OFF = "off"
-    TRAINING = "training"
-    SHADOW = "shadow"
-    LIVE = "live"
-    DEMOTED = "demoted"
-    REFUSED = "refused"
+from tailrace.records import StudentState as State
 
 
 @dataclass(frozen=True, slots=True)
