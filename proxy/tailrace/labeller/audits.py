@@ -4,6 +4,7 @@ What the other sources are judged by: the student's guarantee and the rules' acc
 others, so they never train anything. The draw is of `classify.audit`: nothing here decides who is drawn.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,16 +14,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.classify.audit import is_audited, place
+from tailrace.classify.complete import Complete
 from tailrace.journal.journal import Journal
 from tailrace.labeller.cursor import cursor
 from tailrace.labeller.subjects import Item, is_for, items
 from tailrace.labeller.work import Work
-from tailrace.records import LabelMode, Origin
+from tailrace.records import Label, LabelMode, Origin
 from tailrace.store import read
 from tailrace.store.query.fields import CHAIN, COMPLETION
 from tailrace.store.rebuild import Rebuilder
 
 _CHAINS: Final = 200
+_AT_ONCE: Final = 8
+_LONGEST_US: Final = 24 * 3600 * 10**6
+"""How long a chain that goes on is waited for."""
 _MOST_TURNS: Final = 200
 """Of a chain, those among which the audited one is drawn; the first."""
 
@@ -31,7 +36,12 @@ _MOST_TURNS: Final = 200
 class _Chain:
     id: int
     key: bytes
+    started_us: int
     last_us: int
+
+    def goes_on(self, now_us: int, quiet_us: int) -> bool:
+        """Whether it is to be waited for: not for ever, since some chains never end."""
+        return self.last_us >= now_us - quiet_us and self.started_us > now_us - max(_LONGEST_US, quiet_us)
 
 
 class Auditor:
@@ -58,28 +68,30 @@ class Auditor:
         await self.begin(connection)
         assert self._at is not None
         chains = await _after(connection, self._at)
-        quiet_before = self._work.clock.now_us() - self._quiet_us
-        quiet = [chain for chain in chains if chain.last_us < quiet_before]
-        if len(quiet) < len(chains):  # in their order: one that goes on keeps those after it waiting
-            busy = next(chain.id for chain in chains if chain.last_us >= quiet_before)
-            quiet = [chain for chain in quiet if chain.id < busy]
-        for chain in quiet:
-            await self._look(connection, rebuilder, journal, chain)
-        if quiet:
-            self._move(quiet[-1].id)
-        return bool(quiet) and len(quiet) == _CHAINS
+        now_us = self._work.clock.now_us()
+        going_on = (n for n, chain in enumerate(chains) if chain.goes_on(now_us, self._quiet_us))
+        quiet = chains[: next(going_on, len(chains))]  # in their order: those after it wait for one that goes on
+        for few in (quiet[at : at + _AT_ONCE] for at in range(0, len(quiet), _AT_ONCE)):
+            await self._audit(connection, rebuilder, journal, few)
+            self._move(few[-1].id)
+        return len(quiet) == _CHAINS
 
-    async def _look(self, connection: AsyncConnection, rebuilder: Rebuilder, journal: Journal, chain: _Chain) -> None:
-        ready = self._work.cascade.ready
-        if not is_audited(chain.key, ready.version, ready.settings.audit_share):
+    async def _audit(
+        self, connection: AsyncConnection, rebuilder: Rebuilder, journal: Journal, chains: Sequence[_Chain]
+    ) -> None:
+        ready, work = self._work.cascade.ready, self._work
+        if work.models is None:
             return
-        item = await self._drawn(connection, rebuilder, chain)
+        drawn = [chain for chain in chains if is_audited(chain.key, ready.version, ready.settings.audit_share)]
+        found = [item for chain in drawn if (item := await self._drawn(connection, rebuilder, chain)) is not None]
         await connection.rollback()
-        if item is None or self._work.models is None:
-            return
-        said = await self._work.cascade.ask(item.subject, self._work.models, source=str(item.id))
-        label = self._work.record(item.id, replace(said, mode=LabelMode.AUDIT), None)
-        await journal.labels([label])
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(self._ask(item, work.models)) for item in found]
+        await journal.labels([task.result() for task in asked])
+
+    async def _ask(self, item: Item, models: Complete) -> Label:
+        said = await self._work.cascade.ask(item.subject, models, source=str(item.id))
+        return self._work.record(item.id, replace(said, mode=LabelMode.AUDIT), None)
 
     async def _drawn(self, connection: AsyncConnection, rebuilder: Rebuilder, chain: _Chain) -> Item | None:
         ready = self._work.cascade.ready
@@ -102,5 +114,7 @@ async def _newest(connection: AsyncConnection) -> int:
 
 
 async def _after(connection: AsyncConnection, at: int) -> list[_Chain]:
-    statement = select(CHAIN.c.id, CHAIN.c.key, CHAIN.c.last_us).where(CHAIN.c.id > at).order_by(CHAIN.c.id)
+    statement = (
+        select(CHAIN.c.id, CHAIN.c.key, CHAIN.c.started_us, CHAIN.c.last_us).where(CHAIN.c.id > at).order_by(CHAIN.c.id)
+    )
     return [_Chain(*row) for row in await connection.execute(statement.limit(_CHAINS))]
