@@ -1,7 +1,7 @@
 """The supervisor behind `tailrace serve`: holds the data folder and the port, keeps the processes running, ends them.
 
     lock ─▶ socket ─▶ writer ready ─▶ relays ready ─▶ announce ─▶ (signals) ─▶ relays end ─▶ writer ends ─▶ exit 0
-                                      labeller, where there are classifiers: begun after, ended before the relays
+                                      labeller, where there are classifiers: begun after, ended with the relays
 
 SIGTERM and SIGINT end in order: relays first, so that the writer files their last records. A second one hurries both.
 SIGHUP loads the settings anew; a bad file leaves the old ones in force, also for a process that is restarted later: the
@@ -44,7 +44,6 @@ class Patience:
 
     relay_s: float = 5.0  # beyond `server.drain_s`
     relay_hurried_s: float = 3.0
-    labeller_s: float = 5.0
     writer_s: float = 15.0
     writer_hurried_s: float = 5.0
 
@@ -174,9 +173,8 @@ class Supervisor:
 
     async def _end(self) -> None:
         patience = self._launch.patience
-        await self._end_stage(self._labellers, patience.labeller_s, patience.labeller_s)
         relay_s = self._settings.server.drain_s + patience.relay_s
-        await self._end_stage(self._relays, relay_s, patience.relay_hurried_s)
+        await self._end_stage([*self._labellers, *self._relays], relay_s, patience.relay_hurried_s)
         self._listener.close()  # until now calls were refused in words; a connection that nobody takes would hang
         await self._end_stage([self._writer], patience.writer_s, patience.writer_hurried_s)
 

@@ -146,18 +146,19 @@ class Tutor:
         kept = begun_anew(self._kept, after, newest_seq)
         if after.state is State.LIVE and before.state is not State.LIVE:
             kept = replace(kept, shadow_until_seq=newest_seq, seen_seq=newest_seq)
+        current = current_file(self._data_dir, self._ready.name)
+        if after.released is None:
+            await asyncio.to_thread(current.unlink, missing_ok=True)
         is_news = after.reason != before.reason and not isinstance(event, Waits)  # which comes with every label
         if after.state != before.state or is_news:
             await journal.labels([self._change(kept)])
             log.info("student", classifier=self._ready.name, state=after.state, why=after.reason)
-        current = current_file(self._data_dir, self._ready.name)
-        if after.released is None:
-            await asyncio.to_thread(current.unlink, missing_ok=True)
-        elif rows is not None and after.release is not None and after.released != before.released:
+        released, release = after.released, after.release
+        if rows is not None and release is not None and released is not None and released != before.released:
             header = replace(
-                self._header(rows, after.released, after.labels),
-                threshold=after.release.threshold,
-                withheld=after.release.withheld,
+                self._header(rows, released, after.labels),
+                threshold=release.threshold,
+                withheld=release.withheld,
             )
             await asyncio.to_thread(matrix.write, current, header, rows.weights, rows.bias)
         if kept != self._kept:
