@@ -40,7 +40,7 @@ test: $(VENV)/.dev check               ## lint, types and every test but the hea
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-faults: $(VENV)/.dev              ## 200 x kill -9 and the other slow faults (minutes)
-	@$(BIN)/python -m pytest -m heavy tests/faults
+	@$(BIN)/python -m pytest -m heavy tests/faults tests/e2e/test_classify_run_e2e.py
 
 test-guarantee: $(VENV)/.dev           ## the student's guarantee over 2 x 200 streams (a quarter of an hour)
 	@$(BIN)/python -m pytest -m heavy tests/classify/student -n 2

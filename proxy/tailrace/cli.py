@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "db": ("tailrace.commands.db", "Upgrade, measure and back up the store."),
     "logs": ("tailrace.commands.logs", "List, follow and show completions and chains."),
     "replay": ("tailrace.commands.replay", "Ask logged requests again, of another model."),
+    "classify": ("tailrace.commands.classify", "Label what is in the log or a file; status, report, review, import."),
     "simulate": ("tailrace.commands.simulate", "Run a provider that answers and misbehaves on demand."),
 }
 _HELP: Final = {"export": "Turn the log into datasets that trainers load as they are."}

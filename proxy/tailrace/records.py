@@ -280,7 +280,7 @@ class Label:
     latency_us: int | None = None
     error: str | None = None  # the kind of an answer that was not on the list; never the answer's words
     note: str | None = None  # such as the rules that fired
-    who: str | None = None  # the person
+    who: str | None = None  # the person whose word it is, or on whose word another's label counts again
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from tailrace.settings_classifiers import Source
 
 CACHED: Final = 50_000
 """Labels that a process remembers of each classifier; at the limit the longest unused one goes."""
-_UNANSWERED: Final = "unanswered"
+UNANSWERED: Final = "unanswered"
 """The error of a label whose model gave no answer."""
 _MOST_NOTE: Final = 500
 
@@ -113,7 +113,7 @@ class Cascade:
         request = await self._request(subject, models)
         done = await models.complete(request, origin=Origin.CLASSIFIER, source=source, private=private)
         if done.answer is None:
-            return Said(LabelSource.LLM, None, error=_UNANSWERED, note=(done.failure or "")[:_MOST_NOTE])
+            return Said(LabelSource.LLM, None, error=UNANSWERED, note=(done.failure or "")[:_MOST_NOTE])
         reading = reading_of(brief, subject, done.answer)
         if reading.correctable:
             again = corrected(request, brief, reading.said)

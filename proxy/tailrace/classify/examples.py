@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from tailrace.classify.cache import normal
+from tailrace.classify.cells import unguarded
 from tailrace.classify.nearness import Index, grams
 from tailrace.classify.tasks.task import Brief
 from tailrace.classify.turn import Subject, Turn
@@ -172,6 +173,7 @@ def _csv(data: bytes) -> Iterator[tuple[int, Json]]:
 
 
 def _cell(name: str, value: Any) -> Json:
+    value = unguarded(value) if isinstance(value, str) else value
     if name == "labels":
         return [label.strip() for label in value.split(",")]
     if name in {"entities", "attributes", "context"}:

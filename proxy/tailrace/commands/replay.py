@@ -6,7 +6,6 @@ knows what is done, and a replay that was stopped or killed goes on where it was
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,9 @@ from typing import Annotated, Final
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tailrace import settings_load
+from tailrace.commands.long_work import Bar, agree
 from tailrace.commands.options import Config, DataDir
 from tailrace.commands.query import Query, query_of
 from tailrace.commands.reading import reading
@@ -37,7 +35,6 @@ from tailrace.writer.prices import Prices
 
 _MOST: Final = 100_000
 """Requests of one replay; they are held in memory."""
-_EVERY: Final = 100
 
 app: Final = typer.Typer(name="replay", add_completion=False, rich_markup_mode=None)
 
@@ -79,7 +76,7 @@ def replay(
     if dry_run or not wanted:
         _report(outcome, as_json=as_json)
         return
-    _ask(len(wanted), yes=yes)
+    agree(f"Ask these {len(wanted):,} now?", yes=yes)
     relay = RelayClient(
         url or f"http://{authority(settings.server.host, settings.server.port)}",
         read_internal_key(folder),
@@ -132,21 +129,12 @@ def _tell(wanted: Sequence[Item], costs: list[float] | None, skipped: Skipped, *
         typer.echo(f"{count:,} cannot be asked again: {reason}.", err=True)
 
 
-def _ask(count: int, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UserError("there is nobody to ask: give --yes to begin, or --dry-run for the estimate alone")
-    if not typer.confirm(f"Ask these {count:,} now?", err=True):
-        raise typer.Exit(1)
-
-
 async def _run(
     relay: RelayClient, wanted: Sequence[Item], costs: list[float] | None, outcome: Outcome, *,
     budget: float | None, concurrency: int, quiet: bool,
 ) -> None:  # fmt: skip
     waiting = iter(zip(wanted, costs if costs is not None else [0.0] * len(wanted), strict=True))
-    bar = _Bar(len(wanted), quiet=quiet)
+    bar = Bar("replay", len(wanted), quiet=quiet)
 
     async def ask_in_turn() -> None:
         for item, cost in waiting:
@@ -167,36 +155,6 @@ async def _run(
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(concurrency):
                     tasks.create_task(ask_in_turn())
-
-
-class _Bar:
-    """How far it is, on stderr: a bar on a terminal, else a line now and then."""
-
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        self._total = total
-        self._done = 0
-        self._quiet = quiet
-        self._bar: Progress | None = None
-        if not quiet and sys.stderr.isatty():
-            columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("replay", total=total)
-
-    def __enter__(self) -> None:
-        if self._bar is not None:
-            self._bar.start()
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
-        if self._bar is not None:
-            self._bar.advance(self._task)
-        elif not self._quiet and self._done % _EVERY == 0:
-            typer.echo(f"replay: {self._done:,} of {self._total:,}", err=True)
 
 
 def _report(outcome: Outcome, *, as_json: bool) -> None:

@@ -22,12 +22,14 @@ SEGMENT_BYTES: Final = 2**20
 
 
 @asynccontextmanager
-async def own_journal(data_dir: Path, log: Log, clock: Clock) -> AsyncIterator[Journal]:
+async def own_journal(data_dir: Path, log: Log, clock: Clock, *, owner: str | None = None) -> AsyncIterator[Journal]:
     """The journal in `data_dir` for writing, under a new owner's name. `clock`: the supervisor's, for its child.
+
+    `owner`: 16 hex digits that no process has had, where others are to know the segments by them.
 
     Raises:
         WorkFailed: the folder cannot be made.
     """
     small = log.model_copy(update={"segment_bytes": min(log.segment_bytes, SEGMENT_BYTES)})
-    async with Journal(data_dir / "journal", secrets.token_hex(8), clock, small) as journal:
+    async with Journal(data_dir / "journal", owner or secrets.token_hex(8), clock, small) as journal:
         yield journal

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace.classify.applies import applies
 from tailrace.classify.ready import Ready
 from tailrace.classify.turn import Subject, subject_of
-from tailrace.records import Endpoint
+from tailrace.records import Endpoint, Json
 from tailrace.settings_classifiers import Classifier
 from tailrace.store import labels, read
 from tailrace.store.read import Filed
@@ -53,10 +53,7 @@ async def items(rebuilder: Rebuilder, settings: Classifier, rows: Sequence[Filed
     exchanges = await rebuilder.exchanges(wanted)
     found = []
     for row, exchange in zip(wanted, exchanges, strict=True):
-        if not isinstance(exchange.request, dict):
-            continue  # not kept, by the client's wish or because of what it was
-        role = settings.applies_to.role
-        subject = subject_of(exchange.request, _WIRES[row.endpoint], settings.context, role=role)
+        subject = turn_of(settings, row, exchange.request)
         if subject is not None:
             found.append(Item(row, subject))
     return found
@@ -70,3 +67,10 @@ async def labels_before(connection: AsyncConnection, ready: Ready, rows: Sequenc
     counting = await labels.counting(connection, [id_.bytes for id_ in names.values()])
     known = {seq: counting.get(id_.bytes, {}).get(ready.name) for seq, id_ in names.items()}
     return {seq: label.label for seq, label in known.items() if label is not None and isinstance(label.label, str)}
+
+
+def turn_of(settings: Classifier, row: Filed, request: Json | None) -> Subject | None:
+    """What the classifier looks at in a completion's request; None where it brings no such turn, or is not kept."""
+    if not isinstance(request, dict) or row.endpoint not in _WIRES:
+        return None
+    return subject_of(request, _WIRES[row.endpoint], settings.context, role=settings.applies_to.role)

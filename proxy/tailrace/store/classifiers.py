@@ -5,11 +5,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from tailrace.records import Json, StudentChange
+from tailrace.records import Do, Json, StudentChange
+from tailrace.store.labels import ACTION as _ACTION
 from tailrace.store.labels import LABEL
 
 _VERSION: Final = SQLModel.metadata.tables["classifier_version"]
@@ -47,6 +48,28 @@ async def counts(connection: AsyncConnection, classifier: str | None = None, *, 
     if classifier is not None:
         statement = statement.where(c.classifier == classifier)
     return [Count(*row) for row in await connection.execute(statement)]
+
+
+async def failures(connection: AsyncConnection, classifier: str) -> list[tuple[str, str, str, int]]:
+    """What could not be labelled: version, source, the kind of error and how often, the most frequent first."""
+    c = LABEL.c
+    columns = (c.version, c.source, func.coalesce(c.error, ""))
+    number = func.count().label("number")
+    statement = select(*columns, number).where(c.classifier == classifier, c.text.is_(None)).group_by(*columns)
+    return [(*row,) for row in await connection.execute(statement.order_by(number.desc(), *columns))]
+
+
+async def webhooks(connection: AsyncConnection, classifier: str) -> dict[str, int]:
+    """How far a classifier's webhooks have come: how many of them by outcome. Reads all of its actions once."""
+    later = _ACTION.alias("later")
+    same = (later.c.completion == _ACTION.c.completion, later.c.key == _ACTION.c.key, later.c.seq > _ACTION.c.seq)
+    statement = (
+        select(_ACTION.c.outcome, func.count())
+        .where(_ACTION.c.classifier == classifier, _ACTION.c.do == Do.WEBHOOK.value, _ACTION.c.dry_run.is_(False))
+        .where(~exists(select(literal(1)).select_from(later).where(*same).correlate(_ACTION)))
+        .group_by(_ACTION.c.outcome)
+    )
+    return {outcome: count for outcome, count in await connection.execute(statement)}  # noqa: C416 rows are no pairs
 
 
 async def versions(connection: AsyncConnection, classifier: str | None = None) -> list[Version]:

@@ -121,10 +121,11 @@ def _label(one: Label) -> dict[str, Any]:
 
 
 def _rank(one: Label) -> int:
+    """A person's word outranks all: their own label, or, with `who`, that another's counts again, or none."""
+    if one.source == LabelSource.HUMAN or one.who is not None:
+        return 2
     if one.label is None:
         return 0
-    if one.source == LabelSource.HUMAN:
-        return 2
     return 1 if one.mode == LabelMode.LIVE else 0
 
 
