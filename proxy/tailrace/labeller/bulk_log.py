@@ -36,6 +36,7 @@ class Wanted:
     up_to_seq: int
     again: bool = False  # also those that have a label of this version
     limit: int | None = None
+    after_seq: int = 0
 
 
 async def pages(connection: AsyncConnection, wanted: Wanted) -> AsyncIterator[list[Item]]:
@@ -44,7 +45,7 @@ async def pages(connection: AsyncConnection, wanted: Wanted) -> AsyncIterator[li
     Raises:
         WorkFailed: a stored body is damaged.
     """
-    rebuilder, after, left = Rebuilder(connection), 0, wanted.limit
+    rebuilder, after, left = Rebuilder(connection), wanted.after_seq, wanted.limit
     while left is None or left > 0:
         rows, after, is_last = await _page(connection, wanted, after)
         found = await items(rebuilder, wanted.ready.settings, rows)
