@@ -245,3 +245,18 @@ def test_a_files_texts_are_labelled_once_each_although_the_run_is_killed(running
     assert Counter(row["id"] for row in rows) == {f"t{n}": 1 for n in range(CALLS)}
     assert all(row["label"] == label_of(int(row["id"][1:])) for row in rows)
     assert 0 < told["labelled"] < CALLS - 30
+
+
+def test_ctrl_c_ends_a_run_and_the_next_one_goes_on(running: Proxy) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TAILRACE_")}
+    command = words(running, "--concurrency", "2")
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+    until(lambda: True if len(labels(running)) >= 20 or child.poll() is not None else None, "the first labels")
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=PATIENCE_S)
+    assert child.returncode == 130, err
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+    code, told, err = run(running)
+    assert (code, 0 < told["labelled"] < CALLS) == (0, True), err
+    check_once(running, CALLS, kills=2)

@@ -86,7 +86,11 @@ def run(
     out: Annotated[Path | None, typer.Option("--out", readable=False, help="Where the labels of --input go.")] = None,
     sources: Sources = None,
     only_missing: Annotated[
-        bool, typer.Option("--only-missing/--again", help="Leave out what this version has labelled.")
+        bool,
+        typer.Option(
+            "--only-missing/--again",
+            help="Leave out what this version has labelled; or ask again, and keep what a source has not said yet.",
+        ),
     ] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="Most texts, the oldest first.")] = None,
     budget: Annotated[float | None, typer.Option(min=0, help="Most US dollars, by tokens and prices.")] = None,
@@ -149,7 +153,8 @@ async def _reach(call: Call) -> None:
 async def _over_log(call: Call) -> None:
     planner = Planner(Cascade(call.ready))
     async with reading(call.data_dir) as connection:
-        wanted = await _wanted(call, connection, served=datadir.holder(call.data_dir) is not None)
+        served = datadir.holder(call.data_dir) is not None
+        wanted = await _wanted(call, connection, served=served, tell=True)
         async for items in pages(connection, wanted):
             for item in items:
                 planner.look(item.subject)
@@ -174,12 +179,14 @@ async def _over_log(call: Call) -> None:
     _end(call, estimate, bulk)
 
 
-async def _wanted(call: Call, connection: AsyncConnection, *, served: bool) -> Wanted:
+async def _wanted(call: Call, connection: AsyncConnection, *, served: bool, tell: bool = False) -> Wanted:
     """What is filed now. What the labeller has not come to yet stays its own, while it runs."""
     high = await read.watermark(connection)
     at = Cursor(call.data_dir, f"{call.ready.name}-{call.ready.version}").read()
-    if at is not None and served:
-        high = min(high, at)
+    if at is not None and served and at < high:
+        if not call.as_json and tell:
+            typer.echo(f"The newest {high - at:,} completions are left to the labeller, which comes to them.", err=True)
+        high = at
     selection = read.Selection(origin=Origin.APP)
     expr = query_of(call.query)
     if expr is not None:
