@@ -25,8 +25,7 @@ from tailrace.commands.options import Config, DataDir
 from tailrace.commands.reading import reading
 from tailrace.commands.terminal import iso_utc
 from tailrace.errors import UserError, WorkFailed
-from tailrace.labeller.bulk_log import previous
-from tailrace.labeller.subjects import Item, turn_of
+from tailrace.labeller.subjects import Item, labels_before, turn_of
 from tailrace.records import Json, LabelSource
 from tailrace.store import labels
 from tailrace.store.labels import Labelled
@@ -114,9 +113,7 @@ async def _rows(
                 left.no_turn += 1
             else:
                 with_turn.append((one, Item(one.completion, subject)))
-        before: dict[int, str] = {}
-        if ready.settings.context.previous_label:
-            before = dict(await previous(connection, ready.name, [item for _, item in with_turn]))
+        before = await labels_before(connection, ready, [item.row for _, item in with_turn])
         await connection.rollback()
         for one, item in with_turn:
             row = _row(ready, one, item, before)

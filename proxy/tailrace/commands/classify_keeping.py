@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from tailrace import datadir, stamps
+from tailrace.classify.kept import FOLDER
 from tailrace.clock import Clock, choose_anchor, steady_ns
 from tailrace.errors import UserError, WorkFailed
 from tailrace.journal.journal import Journal
 from tailrace.journal.own import own_journal
-from tailrace.labeller.cursor import FOLDER
 from tailrace.records import Labelled
 from tailrace.settings import Settings
 from tailrace.writer.drain import drain

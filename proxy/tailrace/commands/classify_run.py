@@ -22,6 +22,7 @@ from tailrace import datadir, settings_load
 from tailrace.classify.cascade import Cascade, Said
 from tailrace.classify.near import BOUND, MOST, Near
 from tailrace.classify.ready import Ready
+from tailrace.classify.serving import Serving
 from tailrace.commands.classify_chosen import Name, asks_model, chosen
 from tailrace.commands.classify_files import label_file, read_pieces
 from tailrace.commands.classify_keeping import Keeper, keeping
@@ -34,11 +35,12 @@ from tailrace.commands.terminal import echo_json, one_line
 from tailrace.errors import LogUnavailable, UserError, WorkFailed
 from tailrace.internal import read_internal_key
 from tailrace.labeller.bulk import Bulk, Keep, Piece, Tally
-from tailrace.labeller.bulk_log import Wanted, pages, piece_of, previous, record_of
-from tailrace.labeller.cursor import Cursor
+from tailrace.labeller.bulk_log import Wanted, pages, piece_of, record_of
+from tailrace.labeller.cursor import cursor
 from tailrace.labeller.metered import Metered, Spent
-from tailrace.labeller.subjects import turn_of
+from tailrace.labeller.subjects import labels_before, turn_of
 from tailrace.listen import authority
+from tailrace.logging import configure
 from tailrace.records import Definition, Json, LabelSource, Origin, Usage
 from tailrace.settings import Settings
 from tailrace.store import labels, read
@@ -120,6 +122,7 @@ def run(
         raise UserError("a QUERY is one of the log; leave it out beside --input")
     if ready.settings.mode == "off":
         raise UserError(f'classifiers.{name} has mode = "off"; set it to live, or to shadow to try it')
+    configure(settings.log.level, process="classify")
     asyncio.run(_checked(call, input_, out))
 
 
@@ -151,7 +154,7 @@ async def _reach(call: Call) -> None:
 
 
 async def _over_log(call: Call) -> None:
-    planner = Planner(Cascade(call.ready))
+    planner = Planner(await _cascade(call))
     async with reading(call.data_dir) as connection:
         served = datadir.holder(call.data_dir) is not None
         wanted = await _wanted(call, connection, served=served, tell=True)
@@ -172,9 +175,9 @@ async def _over_log(call: Call) -> None:
             async with reading(call.data_dir) as connection:
                 await _seed(call, connection, bulk)
                 async for items in pages(connection, await _wanted(call, connection, served=keeper.served)):
-                    if call.ready.settings.context.previous_label:
-                        bulk.remember(await previous(connection, call.ready.name, items))
-                        await connection.rollback()
+                    before = await labels_before(connection, call.ready, [item.row for item in items])
+                    await connection.rollback()
+                    bulk.remember(before.items())
                     await _page(bulk, [piece_of(item) for item in items])
     _end(call, estimate, bulk)
 
@@ -182,7 +185,7 @@ async def _over_log(call: Call) -> None:
 async def _wanted(call: Call, connection: AsyncConnection, *, served: bool, tell: bool = False) -> Wanted:
     """What is filed now. What the labeller has not come to yet stays its own, while it runs."""
     high = await read.watermark(connection)
-    at = Cursor(call.data_dir, f"{call.ready.name}-{call.ready.version}").read()
+    at = cursor(call.data_dir, f"{call.ready.name}-{call.ready.version}").read()
     if at is not None and served and at < high:
         if not call.as_json and tell:
             typer.echo(f"The newest {high - at:,} completions are left to the labeller, which comes to them.", err=True)
@@ -224,7 +227,7 @@ async def _over_file(call: Call, input_: Path, out: Path) -> None:
     pieces = read_pieces(input_, call.ready)
     with label_file(out, call.ready) as file:
         left = [piece for piece in pieces if piece.key not in file.done][: call.limit]
-        planner = Planner(Cascade(call.ready))
+        planner = Planner(await _cascade(call))
         for piece in left:
             planner.look(piece.subject)
         lately: Measured | None = None
@@ -244,6 +247,13 @@ async def _over_file(call: Call, input_: Path, out: Path) -> None:
 
 
 # ---- both
+
+
+async def _cascade(call: Call) -> Cascade:
+    """With the student that is served now, and with what else was learned, where there is any."""
+    cascade = Cascade(call.ready)
+    await Serving(cascade, call.data_dir).refresh()
+    return cascade
 
 
 async def _measured(call: Call, connection: AsyncConnection) -> Measured | None:
@@ -270,7 +280,7 @@ def _price(call: Call) -> Callable[[Usage], float | None]:
 @asynccontextmanager
 async def _bulk(call: Call, planner: Planner, lately: Measured | None) -> AsyncIterator[Bulk]:
     near = None if call.near is None else Near(call.near)
-    cascade = Cascade(call.ready)
+    cascade = await _cascade(call)
 
     async def nowhere(_piece: Piece, _said: Sequence[Said], _took_us: int) -> None:
         raise AssertionError("a run says where its labels go")

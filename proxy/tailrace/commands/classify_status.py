@@ -17,7 +17,7 @@ from tailrace.commands.classify_chosen import known
 from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import reading
 from tailrace.commands.terminal import console, echo_json, iso_utc, one_line
-from tailrace.labeller.cursor import Cursor
+from tailrace.labeller.cursor import cursor
 from tailrace.records import Json, LabelMode, StudentChange
 from tailrace.settings import Settings
 from tailrace.store import classifiers, read
@@ -96,8 +96,8 @@ async def _one(settings: Settings, data_dir: Path, connection: AsyncConnection, 
     }
 
 
-async def _follower(data_dir: Path, connection: AsyncConnection, cursor: str) -> dict[str, Json]:
-    at = Cursor(data_dir, cursor).read()
+async def _follower(data_dir: Path, connection: AsyncConnection, name: str) -> dict[str, Json]:
+    at = cursor(data_dir, name).read()
     high = await read.watermark(connection)
     return {"runs": datadir.holder(data_dir) is not None, "at": at, "behind": None if at is None else max(0, high - at)}
 

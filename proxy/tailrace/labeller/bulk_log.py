@@ -96,14 +96,6 @@ def piece_of(item: Item) -> Piece:
     return Piece(str(item.id), item.subject, row.chain, row.seq, row.parent, source=str(item.id))
 
 
-async def previous(connection: AsyncConnection, name: str, some: Sequence[Item]) -> list[tuple[int, str]]:
-    """The labels of the turns that `some` follow, as far as they are filed, by `seq`."""
-    names = await read.names(connection, {item.row.parent for item in some if item.row.parent is not None})
-    counting = await labels.counting(connection, [id_.bytes for id_ in names.values()])
-    known = ((seq, counting.get(id_.bytes, {}).get(name)) for seq, id_ in names.items())
-    return [(seq, one.label) for seq, one in known if one is not None and isinstance(one.label, str)]
-
-
 def record_of(ready: Ready, completion: UUID, said: Said, *, at_us: int, took_us: int | None) -> Label:
     """A label of a run as it is logged."""
     return Label(
