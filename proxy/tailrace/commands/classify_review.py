@@ -20,6 +20,7 @@ from rich.text import Text
 from tailrace import settings_load
 from tailrace.classify.ready import Ready
 from tailrace.classify.tasks import TASKS
+from tailrace.classify.written import new_id
 from tailrace.commands.classify_chosen import Name, chosen
 from tailrace.commands.classify_import import import_
 from tailrace.commands.classify_keeping import Keeper, keeping
@@ -32,7 +33,6 @@ from tailrace.commands.reading import reading
 from tailrace.commands.speech import messages_of, speaker, spoken
 from tailrace.commands.terminal import console, local_time, many_lines, one_line
 from tailrace.errors import UserError
-from tailrace.labeller.own_ids import new_id
 from tailrace.labeller.subjects import Item
 from tailrace.records import Json, Label, LabelSource, Origin
 from tailrace.store import labels, read
