@@ -7,7 +7,7 @@ import pytest
 from tailrace.classify.actions import Act, Labelled
 from tailrace.classify.cascade import Said
 from tailrace.classify.ready import load
-from tailrace.classify.written import PRIVATE, action_record, label_record, labelled, outcome_of, without_words
+from tailrace.classify.written import PRIVATE, action_record, label_record, labelled, new_id, outcome_of, without_words
 from tailrace.clock import Clock
 from tailrace.records import LabelMode, LabelSource, Outcome
 from tailrace.settings_classifiers import Action, Classifier
@@ -24,11 +24,11 @@ def act(**values: object) -> Act:
 
 def test_a_label_says_whence_it_came() -> None:
     said = Said(LabelSource.LLM, "a", 0.8, LabelMode.AUDIT, note="why")
-    record = label_record(READY, said, CALL, CLOCK, took_us=5)
+    record = label_record(READY, said, CALL, id_=new_id(CLOCK), at_us=9, took_us=5)
     assert (record.completion, record.classifier, record.version) == (CALL, "c", READY.version)
     assert (record.label, record.confidence, record.source, record.mode) == ("a", 0.8, "llm", "audit")
-    assert (record.latency_us, record.note) == (5, "why")
-    assert label_record(READY, said, CALL, CLOCK, took_us=5).id != record.id
+    assert (record.at_us, record.latency_us, record.note) == (9, 5, "why")
+    assert new_id(CLOCK) != record.id
 
 
 @pytest.mark.parametrize("value", ["a", ("a", "b"), None])

@@ -21,12 +21,12 @@ def new_id(clock: Clock) -> UUID:
     return uuid7(clock.stamp() // 1_000_000, os.urandom(10))
 
 
-def label_record(ready: Ready, said: Said, completion: UUID, clock: Clock, *, took_us: int | None) -> Label:
+def label_record(ready: Ready, said: Said, completion: UUID, *, id_: UUID, at_us: int, took_us: int | None) -> Label:
     """What a source said of a completion's turn."""
     return Label(
-        id=new_id(clock),
+        id=id_,
         completion=completion,
-        at_us=clock.now_us(),
+        at_us=at_us,
         classifier=ready.name,
         version=ready.version,
         source=said.source,

@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace import ids
 from tailrace.classify.cascade import UNANSWERED, Said
 from tailrace.classify.ready import Ready
+from tailrace.classify.written import label_record
 from tailrace.labeller.bulk import Piece
 from tailrace.labeller.subjects import Item, items
-from tailrace.records import Label, LabelMode, LabelSource, Origin
+from tailrace.records import Label, LabelMode, Origin
 from tailrace.store import labels, read
 from tailrace.store.rebuild import Rebuilder
 
@@ -98,20 +99,8 @@ def piece_of(item: Item) -> Piece:
 
 def record_of(ready: Ready, completion: UUID, said: Said, *, at_us: int, took_us: int | None) -> Label:
     """A label of a run as it is logged."""
-    return Label(
-        id=id_of(completion, ready.name, ready.version, said.source, said.mode, said.error or ""),
-        completion=completion,
-        at_us=at_us,
-        classifier=ready.name,
-        version=ready.version,
-        source=LabelSource(said.source),
-        label=said.value,
-        mode=said.mode,
-        confidence=said.confidence,
-        latency_us=took_us,
-        error=said.error,
-        note=said.note,
-    )
+    id_ = id_of(completion, ready.name, ready.version, said.source, said.mode, said.error or "")
+    return label_record(ready, said, completion, id_=id_, at_us=at_us, took_us=took_us)
 
 
 def id_of(completion: UUID, *what: str) -> UUID:

@@ -16,7 +16,7 @@ from tailrace import metrics
 from tailrace.classify.actions import decide
 from tailrace.classify.cascade import Cascade, Said
 from tailrace.classify.complete import Complete
-from tailrace.classify.written import action_record, label_record, labelled, outcome_of
+from tailrace.classify.written import action_record, label_record, labelled, new_id, outcome_of
 from tailrace.clock import Clock
 from tailrace.labeller.subjects import Item, labels_before
 from tailrace.records import Action, Label, LabelMode
@@ -78,7 +78,8 @@ class Work:
         ready = self.cascade.ready
         seconds = 0.0 if took_us is None else took_us / 1e6
         metrics.labelled(ready.name, said.source, said.mode, failed=said.value is None, seconds=seconds)
-        return label_record(ready, said, completion, self.clock, took_us=took_us)
+        id_, at_us = new_id(self.clock), self.clock.now_us()
+        return label_record(ready, said, completion, id_=id_, at_us=at_us, took_us=took_us)
 
     def _actions(self, item: Item, said: Said) -> list[Action]:
         ready = self.cascade.ready

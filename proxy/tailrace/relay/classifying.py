@@ -21,7 +21,7 @@ from tailrace.classify.applies import applies
 from tailrace.classify.cascade import Cascade, Said
 from tailrace.classify.complete import Complete
 from tailrace.classify.turn import Subject, subject_of
-from tailrace.classify.written import action_record, label_record, labelled, outcome_of, without_words
+from tailrace.classify.written import action_record, label_record, labelled, new_id, outcome_of, without_words
 from tailrace.errors import LogUnavailable
 from tailrace.journal.commits import Waiter
 from tailrace.records import DEFAULT_PROJECT, Action, Label, LabelMode, Origin
@@ -112,9 +112,11 @@ class _Call:
         relay, ready = self.relay, self.cascade.ready
         if said.mode is LabelMode.LIVE and isinstance(said.value, str):
             self.live.last_labels.put(ready.name, self.sticky, said.value)
-        took_us = relay.clock.now_us() - self.begun_us
+        now_us = relay.clock.now_us()
+        took_us = now_us - self.begun_us
         kept = without_words(said) if self.accepted.told.omits_request else said
-        _log(relay, label_record(ready, kept, self.accepted.arrival.id, relay.clock, took_us=took_us))
+        call, id_ = self.accepted.arrival.id, new_id(relay.clock)
+        _log(relay, label_record(ready, kept, call, id_=id_, at_us=now_us, took_us=took_us))
         metrics.labelled(ready.name, said.source, said.mode, failed=said.value is None, seconds=took_us / 1e6)
         return said
 
