@@ -260,3 +260,19 @@ def test_ctrl_c_ends_a_run_and_the_next_one_goes_on(running: Proxy) -> None:
     code, told, err = run(running)
     assert (code, 0 < told["labelled"] < CALLS) == (0, True), err
     check_once(running, CALLS, kills=2)
+
+
+def test_what_the_labeller_is_about_to_label_is_left_to_it(tmp_path: Path) -> None:
+    with served(tmp_path, [text_of(n) for n in range(4)]) as running:
+        (labeller,) = running.children("labeller")
+        os.kill(labeller, signal.SIGSTOP)
+        try:
+            for text in ("fine", "Fine!"):
+                assert running.post({"model": "sim/echo", "messages": [user(text)]}).status_code == 200
+            running.rows(6, "origin = 'app'")
+            run(running)
+            assert len(labels(running)) == 4
+        finally:
+            os.kill(labeller, signal.SIGCONT)
+        found = until(lambda: rows if len(rows := labels(running)) >= 6 else None, "the labeller's own")
+        assert len({row["completion"] for row in found}) == len(found) == 6
