@@ -28,7 +28,7 @@ when = "before"
 labels = {{book = "", cancel = "", ask = ""}}
 deadline_ms = 20000
 target_agreement = 0.8
-audit_share = 1.0
+audit_share = 0.5
 audit_after_s = 0
 llm = {{model = "sim/label"}}
 """
@@ -72,7 +72,7 @@ def in_state(running: Proxy, state: str) -> dict[str, Any]:
 
 
 def test_from_the_first_label_to_live_and_to_demoted(tmp_path: Path) -> None:
-    items = texts(1120, seed=1)
+    items = texts(960, seed=1)
     first, second, third = items[:560], items[560:620], items[620:]
     gold(tmp_path / "gold.jsonl", items)
     config = CONFIG.format(gold=tmp_path / "gold.jsonl")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import reading
 from tailrace.commands.terminal import console, echo_json, iso_utc, one_line
 from tailrace.labeller.cursor import cursor
-from tailrace.records import Json, LabelMode, StudentChange
+from tailrace.records import Do, Json, LabelMode, StudentChange
 from tailrace.settings import Settings
 from tailrace.store import classifiers, read
 
@@ -92,7 +92,7 @@ async def _one(settings: Settings, data_dir: Path, connection: AsyncConnection, 
         "audits": audits,
         "student": [_step(change) for change in await classifiers.students(connection, name, limit=_HISTORY)],
         "follower": await _follower(data_dir, connection, f"{name}-{version}"),
-        "webhooks": _webhooks(await classifiers.webhooks(connection, name)),
+        "webhooks": _webhooks(await classifiers.action_counts(connection, name)),
     }
 
 
@@ -102,7 +102,8 @@ async def _follower(data_dir: Path, connection: AsyncConnection, name: str) -> d
     return {"runs": datadir.holder(data_dir) is not None, "at": at, "behind": None if at is None else max(0, high - at)}
 
 
-def _webhooks(by_outcome: dict[str, int]) -> dict[str, Json]:
+def _webhooks(counts: Sequence[classifiers.ActionCount]) -> dict[str, Json]:
+    by_outcome = {one.outcome: one.count for one in counts if one.do == Do.WEBHOOK and not one.dry_run}
     open_ = by_outcome.get("planned", 0) + by_outcome.get("retried", 0)
     return {"open": open_, "failed": by_outcome.get("failed", 0), "done": by_outcome.get("done", 0)}
 

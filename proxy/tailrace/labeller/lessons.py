@@ -8,6 +8,7 @@ While it is in shadow the model labels every turn anyway, so that an audit costs
 one. Once it is live only the audits that were asked for count, since the model is then asked about hard turns only.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,15 +20,15 @@ from tailrace.classify.ready import Ready
 from tailrace.classify.student.fit import Item
 from tailrace.classify.turn import Subject, subject_of
 from tailrace.labeller.subjects import is_for, labels_before
-from tailrace.records import LabelSource, LabelValue
+from tailrace.records import LabelSource
 from tailrace.store import labels
-from tailrace.store.labels import Labelled
+from tailrace.store.labels import Labelled, Page
 from tailrace.wire.endpoints import ENDPOINTS
 
 SHADOW_SHARE: Final = 0.5
 """Of the chains: they judge, the others teach. Audits are drawn among the first of them."""
 MOST: Final = 50_000
-"""Labels that are looked at, the newest."""
+"""Labels that are held, the newest."""
 _TAUGHT: Final = (LabelSource.HUMAN, LabelSource.IMPORTED, LabelSource.LLM)
 _WIRES: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items()}
 
@@ -39,7 +40,6 @@ class Judge:
     seq: int  # of the label
     subject: Subject
     label: str
-    completion: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,91 +53,97 @@ class Lessons:
     newest_seq: int
 
 
-async def lessons(
-    connection: AsyncConnection, ready: Ready, *, since_seq: int, shadow_until_seq: int | None
-) -> Lessons:
-    """All that the log has for this version."""
-    taught = await _all(connection, ready, audits=False)
-    audits = [one for one in await _all(connection, ready, audits=True) if judges_by(ready, one)]
-    before = await labels_before(connection, ready, [one.completion for one in (*taught, *audits)])
-    known = {one.completion.id: _word(one.label.label) for one in taught if one.label.source == LabelSource.LLM}
-    items: list[Item] = []
-    drawn: dict[bytes, list[tuple[Labelled, Subject]]] = {}
-    spread: list[Subject] = []
-    for one in taught:
-        subject = _subject(ready, one, before)
-        word = _word(one.label.label)
-        if subject is None or word is None:
-            continue
-        if judges_by(ready, one):
-            spread.append(subject)
-            drawn.setdefault(one.completion.chain_key, []).append((one, subject))
-        else:
-            items.append(Item(subject, (word,), one.completion.chain_key))
-    judges = _asked(ready, audits, before, since_seq)
-    chains = {one.completion.chain_key for one in audits}
-    judges += [
-        judge
-        for chain, some in drawn.items()
-        if chain not in chains and (judge := _free(ready, some, since_seq, shadow_until_seq)) is not None
-    ]
-    same = [known[one.completion.id] == one.label.label for one in audits if known.get(one.completion.id)]
-    newest = max((one.seq for one in (*taught, *audits)), default=0)
-    judges.sort(key=lambda judge: judge.seq)
-    return Lessons(items, judges, spread, (sum(same), len(same)), newest)
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """One label, as far as a student needs it."""
+
+    seq: int
+    completion: bytes
+    chain: bytes
+    subject: Subject
+    label: str
+    by_model: bool
 
 
-def judges_by(ready: Ready, one: Labelled) -> bool:
-    """Whether a label's chain is one of those that judge; audits of a larger share judge rules, but no student."""
-    return is_audited(one.completion.chain_key, ready.version, SHADOW_SHARE)
+class LessonBook:
+    """What was read so far, the newest; each look reads only what is new."""
 
+    def __init__(self, ready: Ready) -> None:
+        self._ready = ready
+        self._taught: OrderedDict[bytes, _Note] = OrderedDict()  # by completion: a later label stands for it
+        self._audits: OrderedDict[bytes, _Note] = OrderedDict()
+        self._cursors = {False: 0, True: 0}
 
-async def _all(connection: AsyncConnection, ready: Ready, *, audits: bool) -> list[Labelled]:
-    found: list[Labelled] = []
-    cursor, is_last = 0, False
-    while not is_last:
+    async def read(self, connection: AsyncConnection) -> bool:
+        """Takes in what was filed since; whether there was anything."""
+        before = dict(self._cursors)
+        for audits, notes in ((False, self._taught), (True, self._audits)):
+            is_last = False
+            while not is_last:
+                page = await self._page(connection, audits=audits)
+                for note in await self._notes(connection, page.items):
+                    notes.pop(note.completion, None)
+                    notes[note.completion] = note
+                while len(notes) > MOST:
+                    notes.popitem(last=False)
+                self._cursors[audits], is_last = page.cursor, page.is_last
+                await connection.rollback()
+        return self._cursors != before
+
+    def lessons(self, *, since_seq: int, shadow_until_seq: int | None) -> Lessons:
+        """What all of it amounts to."""
+        items: list[Item] = []
+        drawn: dict[bytes, list[_Note]] = {}
+        for note in self._taught.values():
+            if self._judges_by(note.chain):
+                drawn.setdefault(note.chain, []).append(note)
+            else:
+                items.append(Item(note.subject, (note.label,), note.chain))
+        asked = [note for note in self._audits.values() if self._judges_by(note.chain) and note.seq > since_seq]
+        audited = {note.chain for note in self._audits.values()}
+        free = (self._free(some, since_seq, shadow_until_seq) for chain, some in drawn.items() if chain not in audited)
+        judges = sorted((*asked, *(note for note in free if note is not None)), key=lambda note: note.seq)
+        own = {note.completion: note.label for note in self._taught.values() if note.by_model}
+        same = [own[note.completion] == note.label for note in self._audits.values() if note.completion in own]
+        return Lessons(
+            items=items,
+            judges=[Judge(note.seq, note.subject, note.label) for note in judges],
+            spread=[note.subject for some in drawn.values() for note in some],
+            again=(sum(same), len(same)),
+            newest_seq=max((note.seq for note in (*self._taught.values(), *self._audits.values())), default=0),
+        )
+
+    def _judges_by(self, chain: bytes) -> bool:
+        """Whether a chain is one of those that judge; audits of a larger share judge rules, but no student."""
+        return is_audited(chain, self._ready.version, SHADOW_SHARE)
+
+    def _free(self, some: Sequence[_Note], since_seq: int, shadow_until_seq: int | None) -> _Note | None:
+        """The drawn turn of a chain, where the model's own label of it was given while the student was in shadow."""
+        note = min(some, key=lambda each: place(each.completion, self._ready.version))
+        is_shadow = shadow_until_seq is None or note.seq <= shadow_until_seq
+        return note if note.by_model and is_shadow and note.seq > since_seq else None
+
+    async def _page(self, connection: AsyncConnection, *, audits: bool) -> Page[Labelled]:
+        name, version, after = self._ready.name, self._ready.version, self._cursors[audits]
         if audits:
-            page = await labels.audits(connection, ready.name, after_seq=cursor, version=ready.version)
-        else:
-            page = await labels.training(
-                connection, ready.name, after_seq=cursor, version=ready.version, sources=_TAUGHT
-            )
-        found += [one for one in page.items if isinstance(one.request, dict) and is_for(ready.settings, one.completion)]
-        del found[:-MOST]
-        cursor, is_last = page.cursor, page.is_last
-        await connection.rollback()
-    return found
+            return await labels.audits(connection, name, after_seq=after, version=version)
+        return await labels.training(connection, name, after_seq=after, version=version, sources=_TAUGHT)
 
+    async def _notes(self, connection: AsyncConnection, some: Sequence[Labelled]) -> list[_Note]:
+        ready, found = self._ready, []
+        wanted = [one for one in some if isinstance(one.request, dict) and is_for(ready.settings, one.completion)]
+        before = await labels_before(connection, ready, [one.completion for one in wanted])
+        for one in wanted:
+            subject = self._subject(one, before)
+            if subject is not None and isinstance(one.label.label, str):
+                row, by_model = one.completion, one.label.source == LabelSource.LLM
+                found.append(_Note(one.seq, row.id, row.chain_key, subject, one.label.label, by_model))
+        return found
 
-def _asked(ready: Ready, audits: Sequence[Labelled], before: dict[int, str], since_seq: int) -> list[Judge]:
-    found = []
-    for one in audits:
-        subject, word = _subject(ready, one, before), _word(one.label.label)
-        if one.seq > since_seq and subject is not None and word is not None:
-            found.append(Judge(one.seq, subject, word, one.completion.id))
-    return found
-
-
-def _free(
-    ready: Ready, some: Sequence[tuple[Labelled, Subject]], since_seq: int, shadow_until_seq: int | None
-) -> Judge | None:
-    """The drawn turn of a chain, where the model's own label of it was given while the student was in shadow."""
-    one, subject = min(some, key=lambda each: place(each[0].completion.id, ready.version))
-    word = _word(one.label.label)
-    is_shadow = shadow_until_seq is None or one.seq <= shadow_until_seq
-    if one.label.source != LabelSource.LLM or word is None or not is_shadow or one.seq <= since_seq:
-        return None
-    return Judge(one.seq, subject, word, one.completion.id)
-
-
-def _subject(ready: Ready, one: Labelled, before: dict[int, str]) -> Subject | None:
-    settings, wire = ready.settings, _WIRES[one.completion.endpoint]
-    subject = subject_of(one.request, wire, settings.context, role=settings.applies_to.role)
-    if subject is None or not settings.context.previous_label:
-        return subject
-    parent = one.completion.parent
-    return replace(subject, previous=None if parent is None else before.get(parent))
-
-
-def _word(value: LabelValue) -> str | None:
-    return value if isinstance(value, str) else None
+    def _subject(self, one: Labelled, before: dict[int, str]) -> Subject | None:
+        settings, wire = self._ready.settings, _WIRES[one.completion.endpoint]
+        subject = subject_of(one.request, wire, settings.context, role=settings.applies_to.role)
+        if subject is None or not settings.context.previous_label:
+            return subject
+        parent = one.completion.parent
+        return replace(subject, previous=None if parent is None else before.get(parent))

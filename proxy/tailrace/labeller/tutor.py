@@ -34,7 +34,7 @@ from tailrace.classify.student.states import (
 from tailrace.classify.written import new_id
 from tailrace.clock import Clock
 from tailrace.journal.journal import Journal
-from tailrace.labeller.lessons import Lessons, lessons
+from tailrace.labeller.lessons import LessonBook, Lessons
 from tailrace.labeller.standing import Kept, begun_anew, standing_file
 from tailrace.records import StudentChange
 from tailrace.records import StudentState as State
@@ -46,7 +46,7 @@ GROWTH: Final = 1.3
 """So many times as many labels make another look: α is divided between the looks, so they must be few."""
 KEPT: Final = 10
 """Students of a version that stay on the disk."""
-EVERY_S: Final = 5.0
+EVERY_S: Final = 2.0
 
 log = structlog.get_logger("tailrace.labeller")
 
@@ -60,18 +60,17 @@ class Tutor:
         self._data_dir = data_dir
         self._file = standing_file(data_dir, ready)
         self._kept = self._file.read()
+        self._book = LessonBook(ready)
         self._promise = Promise(ready.settings.target_agreement)
 
     async def step(self, connection: AsyncConnection, _: Rebuilder, journal: Journal) -> bool:
         """Looks at what has come; never more to do at once. Raises LogUnavailable: a step could not be logged."""
         await self._take(journal, Enabled(self._ready.version), newest_seq=0)
-        if self._kept.standing.state is not State.REFUSED:
+        if self._kept.standing.state is not State.REFUSED and await self._book.read(connection):
             kept = self._kept
-            found = await lessons(
-                connection, self._ready, since_seq=kept.since_seq, shadow_until_seq=kept.shadow_until_seq
+            await self._look(
+                self._book.lessons(since_seq=kept.since_seq, shadow_until_seq=kept.shadow_until_seq), journal
             )
-            await connection.rollback()
-            await self._look(found, journal)
         await asyncio.sleep(EVERY_S)
         return False
 

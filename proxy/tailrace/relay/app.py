@@ -28,6 +28,7 @@ from tailrace.logging import configure
 from tailrace.relay.api.catalog import ModelRoutes
 from tailrace.relay.api.completions import completion_routes, other_routes
 from tailrace.relay.api.feedback import feedback_route
+from tailrace.relay.api.labels import label_routes
 from tailrace.relay.api.ops import ops_routes
 from tailrace.relay.callers import Callers
 from tailrace.relay.completion import carry_out
@@ -62,6 +63,7 @@ def build_app(relay: Relay) -> Litestar:
             models.list_route(),
             feedback_route(relay),
             *ops_routes(relay),
+            *label_routes(relay),
             other_routes(relay, models),
         ],
         openapi_config=None,

@@ -9,9 +9,8 @@ from sqlalchemy import Row, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from tailrace.records import Do, Json, StudentChange
-from tailrace.store.labels import ACTION as _ACTION
-from tailrace.store.labels import LABEL
+from tailrace.records import Json, StudentChange
+from tailrace.store.labels import ACTION, LABEL
 
 _VERSION: Final = SQLModel.metadata.tables["classifier_version"]
 _STUDENT: Final = SQLModel.metadata.tables["student"]
@@ -39,6 +38,16 @@ class Count:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class ActionCount:
+    """How many actions are of a kind, as far as they have come."""
+
+    do: str
+    outcome: str
+    dry_run: bool
+    count: int
+
+
 async def counts(connection: AsyncConnection, classifier: str | None = None, *, limit: int = 10_000) -> list[Count]:
     """Labels by classifier, version, mode, source and label, the most frequent first. Reads all of them once."""
     c = LABEL.c
@@ -59,17 +68,21 @@ async def failures(connection: AsyncConnection, classifier: str) -> list[tuple[s
     return [(*row,) for row in await connection.execute(statement.order_by(number.desc(), *columns))]
 
 
-async def webhooks(connection: AsyncConnection, classifier: str) -> dict[str, int]:
-    """How far a classifier's webhooks have come: how many of them by outcome. Reads all of its actions once."""
-    later = _ACTION.alias("later")
-    same = (later.c.completion == _ACTION.c.completion, later.c.key == _ACTION.c.key, later.c.seq > _ACTION.c.seq)
+async def action_counts(connection: AsyncConnection, classifier: str) -> list[ActionCount]:
+    """How far a classifier's actions have come, the most frequent first. Reads all of its actions once."""
+    c, later = ACTION.c, ACTION.alias("later")
+    same = (later.c.completion == c.completion, later.c.key == c.key, later.c.seq > c.seq)
+    number = func.count().label("number")
+    columns = (c["do"], c.outcome, c.dry_run)
     statement = (
-        select(_ACTION.c.outcome, func.count())
-        .where(_ACTION.c.classifier == classifier, _ACTION.c.do == Do.WEBHOOK.value, _ACTION.c.dry_run.is_(False))
-        .where(~exists(select(literal(1)).select_from(later).where(*same).correlate(_ACTION)))
-        .group_by(_ACTION.c.outcome)
+        select(*columns, number)
+        .where(
+            c.classifier == classifier, ~exists(select(literal(1)).select_from(later).where(*same).correlate(ACTION))
+        )
+        .group_by(*columns)
+        .order_by(number.desc(), *columns)
     )
-    return {outcome: count for outcome, count in await connection.execute(statement)}  # noqa: C416 rows are no pairs
+    return [ActionCount(row[0], row[1], bool(row[2]), row[3]) for row in await connection.execute(statement)]
 
 
 async def versions(connection: AsyncConnection, classifier: str | None = None) -> list[Version]:
