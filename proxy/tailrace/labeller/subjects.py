@@ -6,11 +6,13 @@ from typing import Final
 from uuid import UUID
 
 import orjson
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.classify.applies import applies
 from tailrace.classify.ready import Ready
 from tailrace.classify.turn import Subject, subject_of
+from tailrace.errors import WorkFailed
 from tailrace.records import Endpoint, Json
 from tailrace.settings_classifiers import Classifier
 from tailrace.store import labels, read
@@ -19,6 +21,9 @@ from tailrace.store.rebuild import Rebuilder
 from tailrace.wire.endpoints import ENDPOINTS
 
 _WIRES: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items() if endpoint is not Endpoint.EMBEDDINGS}
+
+
+log = structlog.get_logger("tailrace.labeller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,16 @@ def is_for(settings: Classifier, row: Filed) -> bool:
 async def items(rebuilder: Rebuilder, settings: Classifier, rows: Sequence[Filed]) -> list[Item]:
     """Those of `rows` that bring a turn for the classifier, in their order. `previous` is not filled in.
 
-    Raises:
-        WorkFailed: a stored body is damaged.
+    A completion whose stored body is damaged brings none: it is told of, and holds up no other.
     """
     wanted = [row for row in rows if is_for(settings, row)]
-    exchanges = await rebuilder.exchanges(wanted)
+    try:
+        exchanges = await rebuilder.exchanges(wanted)
+    except WorkFailed as error:
+        if len(wanted) == 1:
+            log.warning("a damaged completion is not labelled", id=str(UUID(bytes=wanted[0].id)), why=str(error))
+            return []
+        return [item for row in wanted for item in await items(rebuilder, settings, [row])]
     found = []
     for row, exchange in zip(wanted, exchanges, strict=True):
         subject = turn_of(settings, row, exchange.request)

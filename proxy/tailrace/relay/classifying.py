@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -24,11 +25,14 @@ from tailrace.classify.turn import Subject, subject_of
 from tailrace.classify.written import action_record, label_record, labelled, new_id, outcome_of, without_words
 from tailrace.errors import LogUnavailable
 from tailrace.journal.commits import Waiter
-from tailrace.records import DEFAULT_PROJECT, Action, Label, LabelMode, Origin
+from tailrace.records import DEFAULT_PROJECT, Action, Label, LabelMode, LabelSource, Origin
 from tailrace.relay.accept import Accepted
 from tailrace.relay.acting import Staged, carried_out, label_header
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.routing import sticky_key
+
+_FAILED: Final = "internal"
+"""The error of a label that our own code could not give."""
 
 log = structlog.get_logger("tailrace.classify")
 
@@ -102,10 +106,13 @@ class _Call:
 
     async def ask(self, models: Complete) -> Said:
         """Asks the model; logs what it says whenever it comes. Raises nothing but a cancellation."""
-        private = self.accepted.told.omits_request
-        return self.write(
-            await self.cascade.ask(self.subject, models, source=str(self.accepted.arrival.id), private=private)
-        )
+        call, private = self.accepted.arrival.id, self.accepted.told.omits_request
+        try:
+            said = await self.cascade.ask(self.subject, models, source=str(call), private=private)
+        except Exception:  # the top of a task: what it raised would end the relay with all its calls
+            log.exception("a classifier failed", classifier=self.cascade.ready.name, id=str(call))
+            said = Said(LabelSource.LLM, None, error=_FAILED)
+        return self.write(said)
 
     def write(self, said: Said) -> Said:
         """Logs a label; one of a live source is the conversation's last from now on."""
