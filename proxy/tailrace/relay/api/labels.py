@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery
 
 from tailrace.errors import Code, Refused, TailraceError, error_answer
 from tailrace.listen import is_loopback
@@ -30,7 +31,7 @@ def label_routes(relay: Relay) -> list[HTTPRouteHandler]:
     """The routes, bound to the process's state."""
 
     @get("/api/classifiers")
-    async def classifiers(request: Request[Any, Any, Any], name: str | None = None) -> Response[bytes]:
+    async def classifiers(request: Request[Any, Any, Any], name: FromQuery[str | None] = None) -> Response[bytes]:
         """Every classifier that the settings name or the log has met; one by `name`, with its labels and actions
         counted and the steps of its students."""
         from tailrace.store import classifiers as store  # noqa: PLC0415 - SQLAlchemy: 20 MB that a relay can do without
@@ -51,7 +52,7 @@ def label_routes(relay: Relay) -> list[HTTPRouteHandler]:
         return await _answer(relay, request, read)
 
     @get("/api/labels")
-    async def labels(request: Request[Any, Any, Any], completion: UUID) -> Response[bytes]:
+    async def labels(request: Request[Any, Any, Any], completion: FromQuery[UUID]) -> Response[bytes]:
         """All that was said of one completion's turn, which of it counts, and what was done."""
         from tailrace.store import labels as store  # noqa: PLC0415
 
