@@ -79,7 +79,10 @@ class Tutor:
         if reason := out_of_reach(self._promise, consistency):
             await self._take(journal, Unreachable(reason), newest_seq=found.newest_seq)
             return
+        epoch = self._kept.standing.epoch
         await self._watch(found, journal)
+        if self._kept.standing.epoch != epoch:
+            return  # demoted: what was found are the audits of before, and no student is judged by those again
         needed = max(self._kept.next_labels, FEWEST)
         if len(found.items) < needed or not found.judges:
             await self._take(journal, Waits(len(found.items), needed), newest_seq=found.newest_seq)
