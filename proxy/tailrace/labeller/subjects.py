@@ -12,16 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace.classify.applies import applies
 from tailrace.classify.ready import Ready
 from tailrace.classify.turn import Subject, subject_of
-from tailrace.errors import WorkFailed
 from tailrace.records import Endpoint, Json
 from tailrace.settings_classifiers import Classifier
 from tailrace.store import labels, read
 from tailrace.store.read import Filed
-from tailrace.store.rebuild import Rebuilder
+from tailrace.store.rebuild import Rebuilder, readable
 from tailrace.wire.endpoints import ENDPOINTS
 
 _WIRES: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items() if endpoint is not Endpoint.EMBEDDINGS}
-
 
 log = structlog.get_logger("tailrace.labeller")
 
@@ -54,15 +52,11 @@ async def items(rebuilder: Rebuilder, settings: Classifier, rows: Sequence[Filed
     A completion whose stored body is damaged brings none: it is told of, and holds up no other.
     """
     wanted = [row for row in rows if is_for(settings, row)]
-    try:
-        exchanges = await rebuilder.exchanges(wanted)
-    except WorkFailed as error:
-        if len(wanted) == 1:
-            log.warning("a damaged completion is not labelled", id=str(UUID(bytes=wanted[0].id)), why=str(error))
-            return []
-        return [item for row in wanted for item in await items(rebuilder, settings, [row])]
     found = []
-    for row, exchange in zip(wanted, exchanges, strict=True):
+    for row, exchange in zip(wanted, await readable(rebuilder, wanted), strict=True):
+        if exchange is None:
+            log.warning("a damaged completion is not labelled", id=str(UUID(bytes=row.id)))
+            continue
         subject = turn_of(settings, row, exchange.request)
         if subject is not None:
             found.append(Item(row, subject))

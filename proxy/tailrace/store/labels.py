@@ -20,7 +20,7 @@ from tailrace.records import Action, Json, Label, LabelMode, LabelSource, LabelV
 from tailrace.store import read
 from tailrace.store.query.fields import COMPLETION
 from tailrace.store.read import Filed
-from tailrace.store.rebuild import Rebuilder
+from tailrace.store.rebuild import Rebuilder, readable
 
 LABEL: Final = SQLModel.metadata.tables["label"]
 ACTION: Final = SQLModel.metadata.tables["action"]
@@ -48,7 +48,7 @@ class Labelled:
     seq: int  # of the label
     label: Label
     completion: Filed
-    request: Json | None  # None where it is not kept
+    request: Json | None  # None where it is not kept, or is damaged
 
 
 async def history(connection: AsyncConnection, ids: Iterable[bytes]) -> dict[bytes, list[Label]]:
@@ -207,8 +207,8 @@ async def _labelled(
     statement: Select[Any] = select(LABEL).where(*conditions, LABEL.c.seq > after_seq)
     rows = (await connection.execute(statement.order_by(LABEL.c.seq).limit(limit))).all()
     completions = await read.by_id(connection, {row.completion for row in rows})
-    exchanges = await Rebuilder(connection).exchanges(list(completions.values()))
-    requests = {id_: exchange.request for id_, exchange in zip(completions, exchanges, strict=True)}
+    exchanges = await readable(Rebuilder(connection), list(completions.values()))
+    requests = {id_: one and one.request for id_, one in zip(completions, exchanges, strict=True)}
     items = [
         Labelled(row.seq, label_of(row), completions[row.completion], requests[row.completion])
         for row in rows

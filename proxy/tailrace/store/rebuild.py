@@ -303,3 +303,17 @@ async def _through(
             cache.put(id_, value)
         found |= fetched
     return found
+
+
+async def readable(rebuilder: Rebuilder, rows: Sequence[Stored]) -> list[Exchange | None]:
+    """The exchanges of `rows`, in their order; None for each whose stored body is damaged, so that it costs no other.
+
+    For whoever goes on along the log, and must not stop at one row for good.
+    """
+    try:
+        return list(await rebuilder.exchanges(rows))
+    except WorkFailed:
+        if len(rows) == 1:
+            return [None]
+    half = len(rows) // 2
+    return await readable(rebuilder, rows[:half]) + await readable(rebuilder, rows[half:])
