@@ -68,7 +68,7 @@ demo: $(VENV)/.dev                     ## real dialogues through the proxy: log,
 bench: $(VENV)/.dev                    ## the numbers of BENCHMARKS.md
 	@$(BIN)/python -m tests.bench
 
-bench-student: $(VENV)/.dev            ## the student's figures on test splits (TAILRACE_LABELLED: the data)
+bench-student: $(VENV)/.dev            ## the student's figures on test splits (TAILRACE_DATA: the data)
 	@$(BIN)/python -m tests.bench.student
 
 lock: $(VENV)/.dev                     ## resolve the two lock files anew, hashes included

@@ -22,8 +22,8 @@ from tailrace.classify.student.features import Features
 from tailrace.classify.student.fit import Fit, Item, train
 from tailrace.classify.student.matrix import Header, write
 from tailrace.classify.student.serve import Said, Student
+from tailrace.classify.turn import Subject, Turn
 from tests.classify.student.labelled import airline, whole
-from tests.classify.student.told import Subject, Turn
 
 OUT: Final = Path("bench-out") / "student.json"
 PLAIN: Final = Features(previous=0, assistant=0, step=0)

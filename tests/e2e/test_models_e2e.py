@@ -7,7 +7,7 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from tests.running import PATIENCE_S, Proxy, proxy, simulator
+from tests.running import PATIENCE_S, Proxy, proxy
 
 pytestmark = pytest.mark.xdist_group("models_e2e")
 
@@ -42,12 +42,6 @@ base_url = "{url}/silent/v1"
 [models.echo]
 targets = [{{provider = "up", model = "echo"}}]
 """
-
-
-@pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with simulator(tmp_path_factory.mktemp("provider")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from tailrace.clock import Clock
 from tailrace.ids import uuid7
 from tailrace.records import Action, Do, Label, LabelMode, Outcome
 
+BROKEN: Final = "internal"
+"""The error of a label that our own code could not give."""
 PRIVATE: Final = "not_logged"
 """The error of a label that would repeat what the client asked not to be logged."""
 

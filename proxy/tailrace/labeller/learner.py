@@ -18,18 +18,16 @@ from tailrace.classify.calibration import Judged
 from tailrace.classify.cascade import Cascade
 from tailrace.classify.learned import Learned, learned, learned_file
 from tailrace.classify.rules import Tally
-from tailrace.classify.turn import subject_of
 from tailrace.journal.journal import Journal
+from tailrace.labeller.subjects import turn_of
 from tailrace.records import Label, LabelSource, LabelValue
 from tailrace.store import labels
 from tailrace.store.labels import Labelled, Page
 from tailrace.store.rebuild import Rebuilder
-from tailrace.wire.endpoints import ENDPOINTS
 
 MOST: Final = 5_000
 """Labels of people, and votes that were judged, that are held; the newest."""
 EVERY_S: Final = 10.0
-_WIRES: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items()}
 
 log = structlog.get_logger("tailrace.labeller")
 
@@ -84,12 +82,10 @@ class Learner:
         ready = self._cascade.ready
         if by_person:
             self._gold[one.completion.id] = one.label.label
-        wire = _WIRES.get(one.completion.endpoint)
-        if wire is not None and isinstance(one.request, dict) and isinstance(one.label.label, str):
-            subject = subject_of(one.request, wire, ready.settings.context, role=ready.settings.applies_to.role)
-            if subject is not None:
-                fired = ready.rules.vote(subject.text, before=subject.before).fired
-                self._votes[one.seq] = (fired, one.label.label)
+        subject = turn_of(ready.settings, one.completion, one.request)
+        if subject is not None and isinstance(one.label.label, str):
+            fired = ready.rules.vote(subject.text, before=subject.before).fired
+            self._votes[one.seq] = (fired, one.label.label)
         for held in (self._gold, self._votes):
             while len(held) > MOST:
                 held.popitem(last=False)

@@ -18,19 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace.classify.audit import is_audited, place
 from tailrace.classify.ready import Ready
 from tailrace.classify.student.fit import Item
-from tailrace.classify.turn import Subject, subject_of
-from tailrace.labeller.subjects import is_for, labels_before
+from tailrace.classify.turn import Subject
+from tailrace.labeller.subjects import is_for, labels_before, turn_of
 from tailrace.records import LabelSource
 from tailrace.store import labels
 from tailrace.store.labels import Labelled, Page
-from tailrace.wire.endpoints import ENDPOINTS
 
 SHADOW_SHARE: Final = 0.5
 """Of the chains: they judge, the others teach. Audits are drawn among the first of them."""
 MOST: Final = 50_000
 """Labels that are held, the newest."""
 _TAUGHT: Final = (LabelSource.HUMAN, LabelSource.IMPORTED, LabelSource.LLM)
-_WIRES: Final = {str(endpoint): wire for endpoint, wire in ENDPOINTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ class LessonBook:
 
     async def _notes(self, connection: AsyncConnection, some: Sequence[Labelled]) -> list[_Note]:
         ready, found = self._ready, []
-        wanted = [one for one in some if isinstance(one.request, dict) and is_for(ready.settings, one.completion)]
+        wanted = [one for one in some if is_for(ready.settings, one.completion)]
         before = await labels_before(connection, ready, [one.completion for one in wanted])
         for one in wanted:
             subject = self._subject(one, before)
@@ -141,8 +139,8 @@ class LessonBook:
         return found
 
     def _subject(self, one: Labelled, before: dict[int, str]) -> Subject | None:
-        settings, wire = self._ready.settings, _WIRES[one.completion.endpoint]
-        subject = subject_of(one.request, wire, settings.context, role=settings.applies_to.role)
+        settings = self._ready.settings
+        subject = turn_of(settings, one.completion, one.request)
         if subject is None or not settings.context.previous_label:
             return subject
         parent = one.completion.parent

@@ -5,19 +5,15 @@ failures come back, the meter says so by `takes_more`: a run does not go on aski
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tailrace.classify.complete import Complete
+from tailrace.labeller.patient import FIRST_S, TRIES, pauses
 from tailrace.records import Json, Origin, Usage, UsageSource
 from tailrace.wire.own import Completed
 
-TRIES: Final = 4
-"""Of a call that fails in a way that passes; the relay itself has tried its provider again before."""
-_FIRST_S: Final = 0.5
-_LONGEST_S: Final = 15.0
 _IN_A_ROW: Final = 50
 """Calls that all failed after all tries: then none is made any more."""
 
@@ -44,7 +40,7 @@ class Metered:
         expected: Usage,
         budget_usd: float | None = None,
         tries: int = TRIES,
-        first_s: float = _FIRST_S,
+        first_s: float = FIRST_S,
     ) -> None:
         """`expected`: what a call uses, until it has told."""
         self.spent = Spent()
@@ -88,7 +84,7 @@ class Metered:
         return await self._models.embed(model, texts)
 
     async def _until_told(self, request: Json, origin: Origin, source: str | None, private: bool) -> Completed:
-        pause_s = self._first_s
+        waits = pauses(self._first_s)
         for left in range(self._tries - 1, -1, -1):
             done = await self._models.complete(request, origin=origin, source=source, private=private)
             self.spent.calls += 1
@@ -96,8 +92,7 @@ class Metered:
             if not done.may_be_tried_again or not left or self.gave_up:
                 break
             self.spent.tried_again += 1
-            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            pause_s = min(pause_s * 2, _LONGEST_S)
+            await asyncio.sleep(next(waits))
         return done
 
     def _count(self, done: Completed) -> None:

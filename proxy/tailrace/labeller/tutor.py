@@ -61,6 +61,7 @@ class Tutor:
         self._file = standing_file(data_dir, ready)
         self._kept = self._file.read()
         self._book = LessonBook(ready)
+        self._is_tidy = False  # the relay's file may be one that a crash left
         self._promise = Promise(ready.settings.target_agreement)
 
     async def step(self, connection: AsyncConnection, _: Rebuilder, journal: Journal) -> bool:
@@ -145,12 +146,15 @@ class Tutor:
         """One event of the state machine: what it leads to, in the log, on the disk, and for the relay."""
         before = self._kept.standing
         after = advance(before, event, target=self._promise.target)
+        if after == before and self._is_tidy:
+            return
         kept = begun_anew(self._kept, after, newest_seq)
         if after.state is State.LIVE and before.state is not State.LIVE:
             kept = replace(kept, shadow_until_seq=newest_seq, seen_seq=newest_seq)
         current = current_file(self._data_dir, self._ready.name)
         if after.released is None:
             await asyncio.to_thread(current.unlink, missing_ok=True)
+        self._is_tidy = True
         is_news = after.reason != before.reason and not isinstance(event, Waits)  # which comes with every label
         if after.state != before.state or is_news:
             await journal.labels([self._change(kept)])

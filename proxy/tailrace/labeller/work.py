@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 from uuid import UUID
 
 import structlog
@@ -18,13 +17,10 @@ from tailrace import metrics
 from tailrace.classify.actions import decide
 from tailrace.classify.cascade import Cascade, Said
 from tailrace.classify.complete import Complete
-from tailrace.classify.written import action_record, label_record, labelled, new_id, outcome_of
+from tailrace.classify.written import BROKEN, action_record, label_record, labelled, new_id, outcome_of
 from tailrace.clock import Clock
 from tailrace.labeller.subjects import Item, labels_before
 from tailrace.records import Action, Label, LabelMode, LabelSource
-
-_FAILED: Final = "internal"
-"""The error of a label that our own code could not give."""
 
 log = structlog.get_logger("tailrace.labeller")
 
@@ -54,7 +50,7 @@ class Work:
                         said = await self._one(item, previous, records)
                     except Exception:  # the top of a task: one turn must not hold up all that come after it
                         log.exception("a classifier failed", classifier=self.cascade.ready.name, id=str(item.id))
-                        said = Said(LabelSource.LLM, None, error=_FAILED)
+                        said = Said(LabelSource.LLM, None, error=BROKEN)
                         records.append(self.record(item.id, said, None))
                     if said is not None and isinstance(said.value, str):
                         previous[item.row.seq] = said.value

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 import structlog
 
@@ -22,7 +21,7 @@ from tailrace.classify.applies import applies
 from tailrace.classify.cascade import Cascade, Said
 from tailrace.classify.complete import Complete
 from tailrace.classify.turn import Subject, subject_of
-from tailrace.classify.written import action_record, label_record, labelled, new_id, outcome_of, without_words
+from tailrace.classify.written import BROKEN, action_record, label_record, labelled, new_id, outcome_of, without_words
 from tailrace.errors import LogUnavailable
 from tailrace.journal.commits import Waiter
 from tailrace.records import DEFAULT_PROJECT, Action, Label, LabelMode, LabelSource, Origin
@@ -30,9 +29,6 @@ from tailrace.relay.accept import Accepted
 from tailrace.relay.acting import Staged, carried_out, label_header
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.routing import sticky_key
-
-_FAILED: Final = "internal"
-"""The error of a label that our own code could not give."""
 
 log = structlog.get_logger("tailrace.classify")
 
@@ -111,7 +107,7 @@ class _Call:
             said = await self.cascade.ask(self.subject, models, source=str(call), private=private)
         except Exception:  # the top of a task: what it raised would end the relay with all its calls
             log.exception("a classifier failed", classifier=self.cascade.ready.name, id=str(call))
-            said = Said(LabelSource.LLM, None, error=_FAILED)
+            said = Said(LabelSource.LLM, None, error=BROKEN)
         return self.write(said)
 
     def write(self, said: Said) -> Said:

@@ -4,7 +4,7 @@ Each is a completion like any other, routed, limited and logged; its row says on
 run at once: where more are wanted, the caller is told so, and nobody waits for a place.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -13,10 +13,9 @@ import structlog
 from tailrace.errors import CallError, Code
 from tailrace.records import Json, Origin
 from tailrace.relay.accept import Accepted
-from tailrace.relay.asked import Asked, arrive
-from tailrace.relay.copies import never_leaves
-from tailrace.relay.guard import Receive
-from tailrace.relay.live import Live, Relay
+from tailrace.relay.asked import arrive
+from tailrace.relay.copies import CarryOut, never_leaves
+from tailrace.relay.live import Relay
 from tailrace.relay.outbound import Header
 from tailrace.relay.reply import Reply
 from tailrace.wire.endpoint import EndpointWire
@@ -30,8 +29,6 @@ MOST: Final = 256
 _MOST_BYTES: Final = 4 << 20
 """Of an answer; a label is shorter."""
 _HEADERS: Final[list[Header]] = [(b"content-type", b"application/json")]
-
-CarryOut = Callable[[Relay, Live, Asked, Receive, Reply], Awaitable[None]]
 
 log = structlog.get_logger("tailrace.relay")
 

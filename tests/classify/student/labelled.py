@@ -1,20 +1,20 @@
 """Labelled conversations: a small share that stands here, and the whole data sets of the heavy runs.
 
-The whole ones are looked for in `TAILRACE_LABELLED`, or in `../shared/data` beside the checkout.
+The whole ones are found as `tests.labelled.loading` finds them.
 """
 
 import csv
-import os
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.labelled import loading
+
 Chains = list[list[tuple[str, str]]]
 """Conversations of (user's turn, label)."""
 
 HERE: Final = Path(__file__).parent / "airline" / "turns.tsv"
-WHOLE: Final = Path(os.environ.get("TAILRACE_LABELLED", Path(__file__).parents[4] / "shared" / "data"))
 
 
 def airline_sample() -> Chains:
@@ -31,10 +31,10 @@ def airline(*splits: str) -> Chains:
 
 def whole(name: str) -> Path:
     """The folder of a data set."""
-    folder = WHOLE / name
-    if not folder.exists():
-        pytest.skip(f"{folder} is not there: set TAILRACE_LABELLED")
-    return folder
+    folder = loading.whole()
+    if folder is None:
+        pytest.skip("the whole data is not there: set TAILRACE_DATA")
+    return folder / name
 
 
 def _chains(path: Path, chain: str) -> Chains:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.classify.student.features import Features
-from tests.classify.student.told import Subject, Turn
+from tailrace.classify.turn import Subject, Turn
 
 TALK: Final = Subject(
     "Yes, please: naïve 你好!", (Turn("user", "hi"), Turn("assistant", "Shall I book it?")), "question"

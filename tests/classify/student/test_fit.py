@@ -5,8 +5,8 @@ import pytest
 
 from tailrace.classify.student.features import Features
 from tailrace.classify.student.fit import Fit, Item, Rows, design, out_of_fold, sparse, train
+from tailrace.classify.turn import Subject
 from tests.classify.student.labelled import airline_sample
-from tests.classify.student.told import Subject
 
 FEATURES = Features(bits=14)
 

@@ -13,7 +13,7 @@ from tailrace.classify.student.features import Features
 from tailrace.classify.student.fit import Fit, Item, Rows, train
 from tailrace.classify.student.matrix import Damaged, Header, write
 from tailrace.classify.student.serve import Served, Student
-from tests.classify.student.told import Subject, Turn
+from tailrace.classify.turn import Subject, Turn
 
 FEATURES: Final = Features(bits=12)
 LABELS: Final = ("confirm", "reject", "none")

@@ -11,11 +11,13 @@ others: the text, the words of the assistant's turn before it, and one row each 
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Protocol
+from typing import Final
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+
+from tailrace.classify.turn import Subject, Turn
 
 Indices = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float32]
@@ -27,26 +29,6 @@ _FOLD: Final = np.uint32(15)
 _BEFORE: Final = 0x5BD1E995  # words of the assistant's turn are other features than the user's
 _NOBODY: Final = "\x00"
 _LAST_STEP: Final = 6  # a longer chain's steps are alike
-
-
-class Spoken(Protocol):
-    """A turn of the context."""
-
-    @property
-    def role(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-
-
-class Subject(Protocol):
-    """What is classified; `turn.Subject` is one."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def turns(self) -> Sequence[Spoken]: ...
-    @property
-    def previous(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +99,7 @@ class Features:
         return every.astype(np.int64)
 
 
-def _last_said(turns: Sequence[Spoken]) -> str:
+def _last_said(turns: Sequence[Turn]) -> str:
     return next((turn.text for turn in reversed(turns) if turn.role == "assistant"), "")
 
 

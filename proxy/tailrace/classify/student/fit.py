@@ -18,8 +18,9 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import SGDClassifier
 
 from tailrace.classify.calibration import fit_temperature
-from tailrace.classify.student.features import Features, Indices, Subject, Values
+from tailrace.classify.student.features import Features, Indices, Values
 from tailrace.classify.student.scores import confidences
+from tailrace.classify.turn import Subject
 
 Scores = npt.NDArray[np.float32]
 

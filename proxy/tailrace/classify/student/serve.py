@@ -14,10 +14,10 @@ from typing import Final
 
 import numpy as np
 
-from tailrace.classify.student.features import Subject
 from tailrace.classify.student.guarantee import accepts
 from tailrace.classify.student.matrix import Header, Matrix, read
 from tailrace.classify.student.scores import certainty, confidences
+from tailrace.classify.turn import Subject
 
 
 @dataclass(frozen=True, slots=True)
