@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.classify import examples as module
-from tailrace.classify.examples import Example, GoldError, Shots, parse_gold
+from tailrace.classify.examples import Example, Shots, parse_gold
+from tailrace.classify.item_files import GoldError
 from tailrace.classify.tasks.build import request_of
 from tailrace.classify.turn import Subject, Turn
 from tests.classify.tasks.asking import brief

@@ -8,21 +8,16 @@
 The text itself is never its own example.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
-from typing import Any, Final, Literal
-
-import orjson
+from typing import Final, Literal
 
 from tailrace.classify.cache import normal
-from tailrace.classify.cells import unguarded
+from tailrace.classify.item_files import GoldError, parse_rows, turns_in
 from tailrace.classify.nearness import Index, grams
 from tailrace.classify.tasks.task import Brief
-from tailrace.classify.turn import Subject, Turn
-from tailrace.errors import UserError
+from tailrace.classify.turn import Subject
 from tailrace.records import Json
 
 Select = Literal["fixed", "similar", "diverse", "similar_diverse"]
@@ -38,10 +33,6 @@ _SAME_LABEL: Final = 0.3
 """How alike two examples of one label are, at least."""
 _POOL: Final = 2000
 """Of so many of a file's items the most unlike ones are sought."""
-
-
-class GoldError(UserError):
-    """A gold file is wrong; the text names the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +59,7 @@ def parse_gold(data: bytes, suffix: str, brief: Brief) -> tuple[Example, ...]:
     Raises:
         GoldError: a line is of another kind, or names what is no label.
     """
-    rows = _csv(data) if suffix.lower() == ".csv" else _jsonl(data)
+    rows = parse_rows(data, suffix)
     examples = [_example(line, row, brief) for line, row in islice(rows, MOST_ITEMS + 1)]
     if len(examples) > MOST_ITEMS:
         raise GoldError(f"there are more than {MOST_ITEMS} items; give the model fewer to choose from")
@@ -150,40 +141,6 @@ def _others(subject: Subject, examples: Iterable[Example]) -> Iterator[Example]:
     return (example for example in examples if normal(example.subject.text) != text)
 
 
-def _jsonl(data: bytes) -> Iterator[tuple[int, Json]]:
-    for line, text in enumerate(data.split(b"\n"), 1):
-        if text.strip():
-            try:
-                yield line, orjson.loads(text)
-            except orjson.JSONDecodeError as exc:
-                raise GoldError(f"line {line}: is no JSON ({exc.msg}); write one object a line") from exc
-
-
-def _csv(data: bytes) -> Iterator[tuple[int, Json]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise GoldError(f"byte {exc.start} is no UTF-8; save the file as UTF-8") from exc
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        for row in reader:
-            yield reader.line_num, {name: _cell(name, value) for name, value in row.items() if name and value}
-    except csv.Error as exc:
-        raise GoldError(f"line {reader.line_num}: is no CSV ({exc})") from exc
-
-
-def _cell(name: str, value: Any) -> Json:
-    value = unguarded(value) if isinstance(value, str) else value
-    if name == "labels":
-        return [label.strip() for label in value.split(",")]
-    if name in {"entities", "attributes", "context"}:
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value  # refused by its kind
-    return value
-
-
 def _example(line: int, row: Json, brief: Brief) -> Example:
     text = row.get("text") if isinstance(row, dict) else None
     if not isinstance(text, str) or not text.strip():
@@ -198,11 +155,5 @@ def _example(line: int, row: Json, brief: Brief) -> Example:
     if isinstance(reasoning := row.get("reasoning"), str) and brief.reasoning:
         answer = {"reasoning": reasoning, **answer}
     previous = row.get("previous")
-    subject = Subject(text, tuple(_turns(row.get("context"))), previous if isinstance(previous, str) else None)
+    subject = Subject(text, tuple(turns_in(row.get("context"))), previous if isinstance(previous, str) else None)
     return Example(subject, answer, reading.label)
-
-
-def _turns(context: Json) -> Iterator[Turn]:
-    for turn in context if isinstance(context, list) else ():
-        if isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("text"), str):
-            yield Turn(turn["role"], turn["text"])

@@ -4,9 +4,7 @@ A line of labels is written whole or, when the process dies in it, torn: then it
 again, and its text is labelled anew. What stands in the file before that stays as it is.
 """
 
-import csv
 import fcntl
-import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from typing import Final
 import orjson
 
 from tailrace.classify.cascade import Said
-from tailrace.classify.cells import unguarded
+from tailrace.classify.item_files import GoldError, parse_rows, turns_in
 from tailrace.classify.ready import Ready
 from tailrace.classify.turn import CUT, Subject, Turn, shorten
 from tailrace.errors import UserError, WorkFailed
@@ -62,7 +60,10 @@ def rows_of(path: Path) -> Iterator[tuple[int, Json]]:
         data = path.read_bytes()
     except OSError as exc:
         raise UserError(f"{path}: cannot be read ({exc.strerror})") from exc
-    yield from _csv(path, data) if path.suffix.lower() == ".csv" else _jsonl(path, data)
+    try:
+        yield from parse_rows(data, path.suffix)
+    except GoldError as exc:
+        raise UserError(f"{path}, {exc}") from exc
 
 
 class LabelFile:
@@ -159,7 +160,7 @@ def _repair(path: Path, fd: int, version: str) -> set[str]:
 
 def _subject(row: dict[str, Json], ready: Ready) -> Subject:
     context = ready.settings.context
-    turns = list(_turns(row.get("context") or row.get("turns")))[-context.turns :] if context.turns else []
+    turns = list(turns_in(row.get("context") or row.get("turns")))[-context.turns :] if context.turns else []
     kept: list[Turn] = []
     left = context.chars
     for turn in reversed(turns):
@@ -173,43 +174,3 @@ def _subject(row: dict[str, Json], ready: Ready) -> Subject:
     before = turns[-1].role if turns else None
     text = shorten(row["text"], context.text_chars)
     return Subject(text, tuple(reversed(kept)), previous if isinstance(previous, str) else None, before)
-
-
-def _turns(context: Json) -> Iterator[Turn]:
-    for turn in context if isinstance(context, list) else ():
-        if isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("text"), str):
-            yield Turn(turn["role"], turn["text"])
-
-
-def _jsonl(path: Path, data: bytes) -> Iterator[tuple[int, Json]]:
-    for line, text in enumerate(data.split(b"\n"), 1):
-        if text.strip():
-            try:
-                yield line, orjson.loads(text)
-            except orjson.JSONDecodeError as exc:
-                raise UserError(f"{path}, line {line}: is no JSON ({exc.msg}); write one object a line") from exc
-
-
-def _csv(path: Path, data: bytes) -> Iterator[tuple[int, Json]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise UserError(f"{path}, byte {exc.start}: is no UTF-8; save the file as UTF-8") from exc
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        for row in reader:
-            yield reader.line_num, {name: _cell(name, value) for name, value in row.items() if name and value}
-    except csv.Error as exc:
-        raise UserError(f"{path}, line {reader.line_num}: is no CSV ({exc})") from exc
-
-
-def _cell(name: str, value: str) -> Json:
-    value = unguarded(value)
-    if name == "labels":
-        return [label.strip() for label in value.split(",")]
-    if name in {"context", "turns", "entities", "attributes"}:
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
-    return value
