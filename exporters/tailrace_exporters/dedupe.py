@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from tailrace.records import Json
 from tailrace_exporters.rows import Row
 
 _HALVES: Final = struct.Struct(">QQ")
@@ -17,12 +18,15 @@ _FULL: Final = 0.7
 
 
 def content_of(row: Row) -> bytes:
-    """What a trainer learns from: messages, tools and training marks, as JSON with sorted keys.
+    """What a trainer learns from: messages, tools, training marks and judgement, as JSON with sorted keys.
 
     Raises:
         TypeError: the row cannot be written as JSON in UTF-8 (an integer beyond 64 bits, half a surrogate pair).
     """
-    return orjson.dumps([row.messages, row.tools, row.train], option=orjson.OPT_SORT_KEYS)
+    content: list[Json] = [row.messages, row.tools, row.train]
+    if row.judgement is not None:
+        content += [row.kind, row.judgement.wanted, row.judgement.rejected]
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
 def row_hash(content: bytes) -> bytes:

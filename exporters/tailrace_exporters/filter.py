@@ -5,7 +5,7 @@ what the model saw, unlearned.
 """
 
 from tailrace.records import CACHE, Endpoint
-from tailrace_exporters.recipe import Filter
+from tailrace_exporters.recipe_tables import Filter
 from tailrace_exporters.rows import Completion
 
 NO_FINISH = "none"

@@ -1,19 +1,21 @@
 """The stages in their order, over whatever an engine reads: what comes in is counted, what goes out is written.
 
-    completion ── admit ──▶ step, or fold a chain ──▶ place (dedupe, split) ──▶ each format, and the lineage
-                    └──────────────┴─────────────────────────┴─────────────────────┴──▶ dropped.jsonl
+    completion ── admit ──▶ step, or fold a chain ──▶ take: stages ▸ dedupe ▸ stages ▸ split ▸ stages ──▶ lines, lineage
+                    └──────────────┴────────────────────────────────┴─────────────────────────────┴──▶ dropped.jsonl
 
 Owns the order and the bookkeeping, not the rules: those stand in the stages. Reads nothing; an engine brings the rows.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from tailrace.records import Json
 from tailrace_exporters import assemble
+from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.dedupe import Twins, content_of, row_hash
 from tailrace_exporters.files import Files
 from tailrace_exporters.filter import refuse
@@ -24,6 +26,7 @@ from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.report import Report
 from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teacher
 from tailrace_exporters.split import SPLIT_CONFLICT, Forest
+from tailrace_exporters.stages import AFTER_DEDUPE, AFTER_SPLIT, BEFORE_DEDUPE, RowStage, wanted
 
 LINEAGE: Final = "lineage.jsonl"
 DROPPED: Final = "dropped.jsonl"
@@ -36,18 +39,34 @@ _LINE_END: Final = re.compile(b"\xc2\x85|\xe2\x80[\xa8\xa9]")
 Look = Callable[[Placed], None]
 
 
-class Pipeline:
-    """One export under way."""
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    """A row with the hash of its content, and the head of the row that stands for all with this hash."""
 
-    def __init__(self, recipe: Recipe, forest: Forest, files: Files, look: Look | None = None) -> None:
-        """`look` is shown each row that is written."""
-        self.ledger = Ledger(recipe.write.formats)
+    row: Row
+    hash: bytes
+    written: int
+
+
+class Pipeline:
+    """One export under way: give it completions, then rows, then `end` it."""
+
+    def __init__(
+        self, recipe: Recipe, forest: Forest, files: Files, *, asker: Asker = nobody, look: Look | None = None
+    ) -> None:
+        """`asker` answers for the stages that need a model; `look` is shown each row that is written."""
+        self._before = wanted(BEFORE_DEDUPE, recipe)
+        self._after = wanted(AFTER_DEDUPE, recipe)
+        self._placed = wanted(AFTER_SPLIT, recipe)
+        stages = (Stage.FILTER, Stage.ASSEMBLE, *self._before, Stage.DEDUPE, *self._after, Stage.SPLIT, *self._placed)
+        self.ledger = Ledger(stages, recipe.write.formats)
         self.report = Report()
         self.seen_bytes = 0
         """Of the content of all rows, dropped ones too: how heavy they are."""
         self._recipe = recipe
         self._forest = forest
         self._files = files
+        self._asker = asker
         self._look = look
         self._twins = Twins()
         self._in_file: dict[tuple[str, str], int] = {}
@@ -65,18 +84,18 @@ class Pipeline:
         count.went += 1
         return True
 
-    def step(self, completion: Completion, exchange: Exchange) -> None:
-        """One admitted completion as a row of its own."""
+    def step(self, completion: Completion, exchange: Exchange) -> list[Row]:
+        """One admitted completion as a row of its own, or none."""
         count = self.ledger.stages[Stage.ASSEMBLE]
         count.came += 1
         row = assemble.step(completion, exchange)
         if isinstance(row, Dropped):
             self._drop(row)
-        else:
-            count.went += 1
-            self._row(row)
+            return []
+        count.went += 1
+        return [row]
 
-    def fold(self, fold: assemble.Fold) -> None:
+    def fold(self, fold: assemble.Fold) -> list[Row]:
         """One chain's admitted completions, all settled, as rows."""
         rows, dropped = fold.rows(self._recipe.assemble.train)
         count = self.ledger.stages[Stage.ASSEMBLE]
@@ -85,23 +104,56 @@ class Pipeline:
         count.folded += fold.size - len(rows) - sum(len(drop.completions) for drop in dropped)
         for drop in dropped:
             self._drop(drop)
+        return rows
+
+    async def take(self, rows: Sequence[Row]) -> None:
+        """Assembled rows, through all that follows."""
+        for name, stage in self._before.items():
+            rows = [row async for row in self._through(name, stage, rows)]
+        fresh = [hashed for row in rows if (hashed := self._dedupe(row)) is not None]
+        for name, stage in self._after.items():
+            stays = {id(row) async for row in self._through(name, stage, [hashed.row for hashed in fresh])}
+            for hashed in fresh:
+                if id(hashed.row) not in stays:
+                    self._vacate(hashed)
+            fresh = [hashed for hashed in fresh if id(hashed.row) in stays]
+        for hashed in fresh:
+            placed = self._split(hashed)
+            if placed is not None:
+                self._place(placed, list(self._placed))
+
+    def end(self) -> None:
+        """All rows have come: write what was held back, and hold the counts together.
+
+        Raises:
+            WorkFailed: the counts do not add up.
+        """
+        names = list(self._placed)
+        for n, name in enumerate(names):
+            for left in self._placed[name].end():
+                self._passed(name, left, names[n + 1 :])
+        self.ledger.check()
+
+    async def _through(self, name: Stage, stage: RowStage, rows: Sequence[Row]) -> AsyncIterator[Row]:
+        count = self.ledger.stages[name]
+        asks = [stage.asks(row) for row in rows]
+        wants = [ask for some in asks for ask in some]
+        answers = await self._asker(wants) if wants else {}
         for row in rows:
-            self._row(row)
+            came = 0
+            for found in stage.take(row, answers):
+                came += 1
+                if isinstance(found, Dropped):
+                    self._drop(found)
+                else:
+                    count.went += 1
+                    yield found
+            count.came += 1
+            count.made += came - 1
 
-    def _row(self, row: Row) -> None:
-        placed = self._place(row)
-        if placed is None:
-            return
-        lines = {name: self._project(name, placed) for name in self._recipe.write.formats}
-        self.report.row(placed)
-        self._write(LINEAGE, _lineage(placed, lines))
-        if self._look is not None:
-            self._look(placed)
-
-    def _place(self, row: Row) -> Placed | None:
-        """Dedupe and split, in one place because a duplicate also says which chains belong together."""
-        dedupe, split = self.ledger.stages[Stage.DEDUPE], self.ledger.stages[Stage.SPLIT]
-        dedupe.came += 1
+    def _dedupe(self, row: Row) -> "_Hashed | None":
+        count = self.ledger.stages[Stage.DEDUPE]
+        count.came += 1
         try:
             content = content_of(row)
         except TypeError:  # orjson's own error is one
@@ -113,20 +165,53 @@ class Pipeline:
         if twin is not None and self._follows:
             self._forest.follow(seq, twin)
         written = seq if twin is None else self._twins.written(hash_, seq, twin)
-        first = written == seq
-        if self._recipe.dedupe.exact and not first:
+        if self._recipe.dedupe.exact and written != seq:
             self._drop(Dropped(Stage.DEDUPE, DUPLICATE, row.learned))
             return None
-        dedupe.went += 1
-        split.came += 1
-        name = self._forest.split(seq, written)
+        count.went += 1
+        return _Hashed(row, hash_, written)
+
+    def _vacate(self, hashed: "_Hashed") -> None:
+        """The row goes nowhere: an equal one that comes later is no duplicate of anything."""
+        if hashed.written == hashed.row.head.seq:
+            self._twins.vacate(hashed.hash)
+
+    def _split(self, hashed: "_Hashed") -> Placed | None:
+        count, seq = self.ledger.stages[Stage.SPLIT], hashed.row.head.seq
+        count.came += 1
+        name = self._forest.split(seq, hashed.written)
         if name is None:
-            if first:
-                self._twins.vacate(hash_)
-            self._drop(Dropped(Stage.SPLIT, SPLIT_CONFLICT, row.learned))
+            self._vacate(hashed)
+            self._drop(Dropped(Stage.SPLIT, SPLIT_CONFLICT, hashed.row.learned))
             return None
-        split.went += 1
-        return Placed(row, hash_, name, self._forest.chain(seq), self._forest.group(seq))
+        count.went += 1
+        return Placed(hashed.row, hashed.hash, name, self._forest.chain(seq), self._forest.group(seq))
+
+    def _place(self, placed: Placed, names: Sequence[Stage]) -> None:
+        """Give a row to the first of the stages `names`, or write it where none is left."""
+        if not names:
+            self._row(placed)
+            return
+        self.ledger.stages[names[0]].came += 1
+        for found in self._placed[names[0]].take(placed):
+            self._passed(names[0], found, names[1:])
+
+    def _passed(self, name: Stage, found: Placed | Dropped, names: Sequence[Stage]) -> None:
+        if isinstance(found, Dropped):
+            self._drop(found)
+            return
+        self.ledger.stages[name].went += 1
+        self._place(found, names)
+
+    def _row(self, placed: Placed) -> None:
+        kind = placed.row.kind
+        self.ledger.kinds[kind] += 1
+        names = (name for name in self._recipe.write.formats if kind in FORMATS[name].kinds)
+        lines = {name: self._project(name, placed) for name in names}
+        self.report.row(placed)
+        self._write(LINEAGE, _lineage(placed, lines))
+        if self._look is not None:
+            self._look(placed)
 
     def _project(self, name: str, placed: Placed) -> str | None:
         """Write the row in one format; returns `file:line`, or None where the format cannot carry it."""

@@ -1,7 +1,7 @@
 """The values that pass between the stages. No I/O, nothing of the store but what a completion is.
 
-Completion (+ Exchange) ── filter, assemble ──▶ Row ── dedupe, split ──▶ Placed ── formats ──▶ lines
-                └──────────────┴─────────────────────────────────┴─────────────┴──▶ Dropped, with its reason
+Completion (+ Exchange) ── filter, assemble ──▶ Row ── stages ──▶ Row ── dedupe, split ──▶ Placed ── formats ──▶ lines
+                └──────────────┴─────────────────────────┴───────────────────┴────────────┴──▶ Dropped, with its reason
 """
 
 from collections.abc import Sequence
@@ -27,13 +27,32 @@ class Train(StrEnum):
     LAST = "last"
 
 
+class Kind(StrEnum):
+    """What a trainer does with a row."""
+
+    CONVERSATION = "conversation"  # learns the marked answers
+    PREFERENCE = "preference"  # learns to prefer the last message to another one in its place
+    JUDGED = "judged"  # learns the last message, or to avoid it
+
+
 class Stage(StrEnum):
-    """Where a completion or a row can be dropped; the words of the ledger, in order."""
+    """Where a completion or a row can be made or dropped; the words of the ledger, in order."""
 
     FILTER = "filter"
     ASSEMBLE = "assemble"
+    MINE = "mine"
+    CHECK = "check"
+    JUDGE = "judge"
+    RELABEL = "relabel"
+    PRUNE = "prune"
+    PARAPHRASE = "paraphrase"
+    SCRUB = "scrub"
     DEDUPE = "dedupe"
+    NEAR = "near"
+    DECONTAMINATE = "decontaminate"
     SPLIT = "split"
+    POLICY = "policy"
+    BALANCE = "balance"
     WRITE = "write"
 
 
@@ -69,6 +88,44 @@ class Completion(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Labelled:
+    """The label of one classifier that counts for the user's new turn in the head's request."""
+
+    classifier: str
+    label: Json
+    confidence: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is known against, or for, the last message of a row that is no plain conversation."""
+
+    reason: str
+    """How it came to be known: a word of the miner's."""
+    confidence: float | None
+    wanted: bool = True
+    """Whether the last message is how the model should answer; always so beside a `rejected` one."""
+    rejected: Json | None = None
+    """The message that is not to be preferred, in a row of kind `preference`."""
+    rejected_by: tuple[Completion, ...] = ()
+    """The completions that gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One thing that was done to a row's words: a row with any is synthetic or rewritten, and says so."""
+
+    stage: Stage
+    by: str
+    """`provider/model` of the generator; the id of the template that was pruned; …"""
+    answers: tuple[bytes, ...] = ()
+    """Ids of the completions, in the log, that gave the new words."""
+    depth: int = 0
+    """Generations of models between the row's words and the logged ones; 0 where no model wrote them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A canonical row: a conversation in OpenAI's shape, tool arguments as text, and what is learned of it."""
 
@@ -84,6 +141,14 @@ class Row:
     """The completions that gave the learned answers, in the conversation's order; the head among them."""
     context: tuple[Completion, ...] = ()
     """Those that gave the other recorded answers in it: learned in another row, or not at all."""
+    kind: Kind = Kind.CONVERSATION
+    judgement: Judgement | None = None
+    """There where the kind is `preference` or `judged`."""
+    labels: tuple[Labelled, ...] = ()
+    """By classifier name; empty where nothing in the recipe asks for labels."""
+    balance: str | None = None
+    """What `[balance]` goes by; None where the recipe has none, or the row has no such value."""
+    made: tuple[Made, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

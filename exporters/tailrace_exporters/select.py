@@ -16,7 +16,7 @@ from tailrace.records import Relation
 from tailrace.store.query import Marks, parse
 from tailrace.store.query.fields import CHAIN, COMPLETION
 from tailrace.store.read import Selection, narrowed
-from tailrace_exporters.recipe import Select
+from tailrace_exporters.recipe_tables import Select
 
 
 def selection(recipe: Select, marks: Marks) -> Selection:

@@ -1,9 +1,12 @@
 """An engine without a store, and logs for hypothesis to draw: chains with branches, retries and parents filed late."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
+from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.assemble import Fold
 from tailrace_exporters.files import Files, NoFiles
 from tailrace_exporters.pipeline import Pipeline
@@ -30,27 +33,39 @@ def forest_of(log: Log, watermark: int, recipe: Recipe) -> Forest:
 
 
 def export(
-    log: Log, recipe: Recipe, *, watermark: int | None = None, files: Files | None = None
+    log: Log,
+    recipe: Recipe,
+    *,
+    watermark: int | None = None,
+    files: Files | None = None,
+    asker: Asker = nobody,
 ) -> tuple[Pipeline, list[Placed]]:
     """What the local engine does, over values."""
     end = max(log, default=0) if watermark is None else watermark
     forest = forest_of(log, end, recipe)
     placed: list[Placed] = []
-    pipeline = Pipeline(recipe, forest, files or NoFiles(), placed.append)
+    pipeline = Pipeline(recipe, forest, files or NoFiles(), asker=asker, look=placed.append)
     pipeline.ledger.log = forest.count
     calls = [log[seq][0] for seq in sorted(log) if seq <= end]
     if recipe.assemble.unit is Unit.STEP:
         for call in calls:
             if pipeline.admit(call):
-                pipeline.step(call, call.exchange)
+                driven(pipeline.take(pipeline.step(call, call.exchange)))
     else:
         for call in calls:
             if pipeline.admit(call):
                 forest.mark(call.seq)
         for chain in forest.chains():
-            pipeline.fold(folded([log[seq][0] for seq in chain], {seq: forest.above(seq) for seq in chain}))
-    pipeline.ledger.check()
+            fold = folded([log[seq][0] for seq in chain], {seq: forest.above(seq) for seq in chain})
+            driven(pipeline.take(pipeline.fold(fold)))
+    pipeline.end()
     return pipeline, placed
+
+
+def driven(work: Coroutine[Any, Any, None]) -> None:
+    """Run what never waits for anything."""
+    with pytest.raises(StopIteration):
+        work.send(None)
 
 
 def folded(members: Sequence[Call], above: Mapping[int, int | None]) -> Fold:

@@ -17,8 +17,9 @@ from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.manifest import Merkle
 from tailrace_exporters.pipeline import json_line
 from tailrace_exporters.progress import shown
-from tailrace_exporters.recipe import Filter, Recipe
-from tailrace_exporters.rows import Row, Stage, id_text, teacher
+from tailrace_exporters.recipe import Recipe
+from tailrace_exporters.recipe_tables import Filter
+from tailrace_exporters.rows import Kind, Row, Stage, id_text, teacher
 from tests.exporters.logged import Call, completion_id, opened, said, user
 from tests.exporters.pure import export
 
@@ -84,9 +85,9 @@ def test_a_row_that_json_cannot_carry_is_dropped_with_its_reason() -> None:
     assert pipeline.ledger.stages[Stage.DEDUPE].dropped == {"unencodable": 1}
 
 
-@pytest.mark.parametrize("stage", list(Ledger(("openai-chat",)).stages))
+@pytest.mark.parametrize("stage", STAGES := (Stage.FILTER, Stage.ASSEMBLE, Stage.DEDUPE, Stage.SPLIT))
 def test_counts_that_do_not_add_up_fail_the_export(stage: Stage) -> None:
-    ledger = Ledger(("openai-chat",))
+    ledger = Ledger(STAGES, ("openai-chat",))
     ledger.check()
     ledger.stages[stage].came += 1
     with pytest.raises(WorkFailed, match=f"stage {stage} do not add up"):
@@ -94,6 +95,11 @@ def test_counts_that_do_not_add_up_fail_the_export(stage: Stage) -> None:
     ledger.stages[stage].came -= 1
     ledger.formats["openai-chat"].went += 1
     with pytest.raises(WorkFailed, match="format openai-chat do not add up"):
+        ledger.check()
+    ledger.formats["openai-chat"].went -= 1
+    ledger.kinds[Kind.CONVERSATION] += 1
+    ledger.formats["openai-chat"].came = ledger.formats["openai-chat"].went = 1
+    with pytest.raises(WorkFailed, match="the last stage gave 0 rows, and 1 were written"):
         ledger.check()
 
 

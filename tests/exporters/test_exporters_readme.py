@@ -8,7 +8,8 @@ import pytest
 
 from tailrace_exporters import assemble, pipeline, split
 from tailrace_exporters.formats import FORMATS
-from tailrace_exporters.recipe import Recipe, Table, parse_recipe
+from tailrace_exporters.recipe import Recipe, parse_recipe
+from tailrace_exporters.recipe_tables import Table
 from tests.typed import Run
 
 README = (Path(pipeline.__file__).parent.parent / "README.md").read_text()

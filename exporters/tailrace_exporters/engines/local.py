@@ -22,6 +22,7 @@ from tailrace.store.query.fields import COMPLETION
 from tailrace.store.read import Filed
 from tailrace.store.rebuild import Rebuilder
 from tailrace_exporters import select as selecting
+from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.assemble import Fold
 from tailrace_exporters.files import Files
 from tailrace_exporters.pipeline import Look, Pipeline
@@ -57,7 +58,14 @@ class Log:
 
 
 async def run(
-    log: Log, recipe: Recipe, files: Files, *, progress: Progress, look: Look | None = None, limit: int | None = None
+    log: Log,
+    recipe: Recipe,
+    files: Files,
+    *,
+    progress: Progress,
+    asker: Asker = nobody,
+    look: Look | None = None,
+    limit: int | None = None,
 ) -> Pipeline:
     """Run the whole pipeline; its `ledger` and `report` say what was done. `limit` ends it after that many rows.
 
@@ -65,7 +73,7 @@ async def run(
         WorkFailed: a stored body is damaged, or the counts do not add up.
     """
     forest = await _forest(log, recipe, progress)
-    pipeline = Pipeline(recipe, forest, files, look)
+    pipeline = Pipeline(recipe, forest, files, asker=asker, look=look)
     pipeline.ledger.log = forest.count
     bodies = Rebuilder(log.connection, cached=_CACHED_MESSAGES)
     if recipe.assemble.unit is Unit.STEP:
@@ -76,7 +84,7 @@ async def run(
         progress("rows", done, log.watermark)
         if limit is not None and pipeline.report.rows >= limit:
             return pipeline
-    pipeline.ledger.check()
+    pipeline.end()
     return pipeline
 
 
@@ -87,8 +95,9 @@ async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder
         admitted = [row for row in rows if pipeline.admit(row)]
         while some := admitted[: pace.bodies]:
             del admitted[: pace.bodies]
-            for row, exchange in zip(some, await bodies.exchanges(some), strict=True):
-                pipeline.step(row, exchange)
+            exchanges = await bodies.exchanges(some)
+            found = [pipeline.step(row, exchange) for row, exchange in zip(some, exchanges, strict=True)]
+            await pipeline.take([row for rows in found for row in rows])
             pace.told(len(some))
         yield rows[-1].seq
 
@@ -107,8 +116,7 @@ async def _chains(
         members = await _filed(log.connection, (seq for chain in chains for seq in chain))
         folds = [Fold([members[seq] for seq in chain], {seq: forest.above(seq) for seq in chain}) for chain in chains]
         await _settle(folds, bodies, members, pace)
-        for fold in folds:
-            pipeline.fold(fold)
+        await pipeline.take([row for fold in folds for row in pipeline.fold(fold)])
         pace.told(len(folds))
         await log.connection.rollback()
         yield chains[-1][-1]

@@ -4,11 +4,11 @@ A part of a row that the target cannot carry is converted by one of the format's
 is refused for one of its `reasons`, with a JSON pointer to the part. Nothing is lost without one of the two.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tailrace.records import Json
-from tailrace_exporters.rows import Row
+from tailrace_exporters.rows import Kind, Row
 
 
 class UnfitError(Exception):
@@ -29,6 +29,20 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """What a target's own documents forbid about one line of a file."""
+
+    pointer: str
+    """JSON pointer into the line."""
+    message: str
+    """What is wrong, and what the target wants."""
+
+
+def _unchecked(_line: Json) -> Iterator[Problem]:
+    yield from ()
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """One target. `project` raises `UnfitError` with one of `reasons`, and marks conversions with keys of `rules`."""
 
@@ -38,3 +52,7 @@ class Format:
     reasons: Mapping[str, str]
     least_rows: int = 0
     """Fewer rows than this are worth a warning."""
+    kinds: frozenset[Kind] = frozenset({Kind.CONVERSATION})
+    """Which rows are meant for it; it is not shown the others."""
+    check: Callable[[Json], Iterator[Problem]] = _unchecked
+    """The target's rules and limits, on a line as it stands in a file: what `tailrace export verify` goes by."""

@@ -1,0 +1,114 @@
+"""The tables of a recipe: their keys, what each means, and what stands where nothing is said. Values, nothing else."""
+
+import difflib
+import json
+from datetime import UTC, date, datetime
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, field_validator
+
+from tailrace.errors import QueryError
+from tailrace.records import Status
+from tailrace.store.query import compile_where, parse
+from tailrace_exporters.formats import FORMATS
+from tailrace_exporters.rows import Train, Unit
+
+_US: Final = 10**6
+
+
+def _moment(value: object) -> object:
+    """Microseconds since 1970 from a date or a time, written as TOML's own or in quotes; UTC where no zone is given."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as exc:
+            raise ValueError('a date such as "2026-10-01" or a time such as "2026-10-01T12:00:00Z"') from exc
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return int(aware.timestamp()) * _US + aware.microsecond
+    raise ValueError('a date such as "2026-10-01" or a time such as "2026-10-01T12:00:00Z"')
+
+
+Moment = Annotated[int, BeforeValidator(_moment)]
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class Table(BaseModel):
+    """A TOML table: frozen, and a key that is not one of ours is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Select(Table):
+    """Which completions of the log."""
+
+    where: str | None = None
+    """A query, as `tailrace logs` takes it; without it every completion. `origin = app` unless it asks for `origin`."""
+    since: Moment | None = None
+    """Started at this date or time (UTC) or later."""
+    until: Moment | None = None
+    """Started before this date or time."""
+
+    @field_validator("where")
+    @classmethod
+    def _compiles(cls, where: str | None) -> str | None:
+        if where is not None and where.strip():
+            try:
+                compile_where(parse(where))
+            except QueryError as exc:
+                raise ValueError(f"!{exc}") from exc
+            return where
+        return None
+
+
+class Assemble(Table):
+    """What becomes a row, and what is learned of it."""
+
+    unit: Unit = Unit.CHAIN
+    """`chain`: one conversation a row. `step`: one answer a row, with all that the model saw before it."""
+    train: Train = Train.ALL
+    """`all`: every selected answer of the conversation. `last`: its last answer only (always so with `step`)."""
+
+
+class Filter(Table):
+    """Which answers may be learned; each one that may not is counted with its reason."""
+
+    finish: tuple[Word, ...] = ("stop", "tool_calls")
+    """Finish reasons; `none` stands for an answer without one."""
+    status: tuple[Status, ...] = (Status.OK,)
+    """How the completion ended. With anything but `ok`, answers that were cut are learned as if they were whole."""
+
+
+class Dedupe(Table):
+    """Rows that say the same."""
+
+    exact: StrictBool = True
+    """Of rows with equal messages, tools and training marks, keep the first in log order."""
+
+
+class Write(Table):
+    """What is written."""
+
+    formats: Annotated[tuple[str, ...], Field(min_length=1)] = ("openai-chat",)
+    """Targets; `tailrace export formats` lists them."""
+    shard_rows: Annotated[int, Field(ge=1)] | None = None
+    """Most rows in a file; `train-00000.jsonl`, `train-00001.jsonl`, … instead of `train.jsonl`."""
+
+    @field_validator("formats")
+    @classmethod
+    def _known(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for name in formats:
+            if name not in FORMATS:
+                raise ValueError(f"!unknown format {json.dumps(name)}; {closest(name, list(FORMATS))}")
+        if len(set(formats)) < len(formats):
+            raise ValueError("!a format is named twice; name each once")
+        return formats
+
+
+def closest(name: str, known: list[str]) -> str:
+    """What a person who typed `name` meant, or all there is."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"known here are: {', '.join(known)}"
