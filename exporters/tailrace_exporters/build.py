@@ -12,6 +12,7 @@ from tailrace_exporters.files import Files
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest
 from tailrace_exporters.pipeline import DROPPED, LINEAGE
 from tailrace_exporters.recipe import Recipe, recipe_hash
+from tailrace_exporters.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,9 @@ async def latest(connection: AsyncConnection) -> Marks:
     return found
 
 
-async def build(log: local.Log, recipe: Recipe, text: str, files: Files, *, progress: local.Progress) -> Built:
+async def build(
+    log: local.Log, recipe: Recipe, text: str, surroundings: Surroundings, files: Files, *, progress: local.Progress
+) -> Built:
     """Run `recipe` (whose text is `text`) over `log` into `files`, manifest included.
 
     Raises:
@@ -38,12 +41,13 @@ async def build(log: local.Log, recipe: Recipe, text: str, files: Files, *, prog
     """
     for path in (LINEAGE, DROPPED):
         files.touch(path)
-    pipeline = await local.run(log, recipe, files, progress=progress)
-    report = pipeline.report.content(pipeline.ledger, recipe.split)
+    pipeline = await local.run(log, recipe, surroundings, files, progress=progress)
+    report = pipeline.report.content(pipeline.ledger, recipe.split, recipe.write.training_usd_per_million)
     content = manifest(
         name=recipe.name,
         recipe=text,
         recipe_sha256=recipe_hash(text),
+        inputs=surroundings.inputs,
         marks=log.marks,
         report=report,
         files=dict(files.tallies),

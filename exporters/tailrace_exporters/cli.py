@@ -27,6 +27,7 @@ from tailrace_exporters.files import NoFiles, must_not_exist, new_folder
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.progress import shown
 from tailrace_exporters.recipe import read_recipe
+from tailrace_exporters.surroundings import Surroundings
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ def run(
 ) -> None:
     """Export what RECIPE.toml describes into the new folder DIR (the default command)."""
     wanted, text = read_recipe(recipe)
+    around = Surroundings(recipe.parent, os.environ)
     if not dry_run:
         if out is None:
             raise UserError("export: give the new folder with --out DIR, or count only with --dry-run")
@@ -76,9 +78,9 @@ def run(
         log = local.Log(connection, await latest(connection))
         with shown(quiet=as_json) as progress:
             if out is None or dry_run:
-                return await build(log, wanted, text, NoFiles(), progress=progress)
+                return await build(log, wanted, text, around, NoFiles(), progress=progress)
             with new_folder(out) as files:
-                return await build(log, wanted, text, files, progress=progress)
+                return await build(log, wanted, text, around, files, progress=progress)
 
     built = _with_store(config, data_dir, work)
     if as_json:
@@ -93,6 +95,9 @@ def run(
 def verify_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The folder of an export.")],
     *,
+    beside: Annotated[
+        Path, typer.Option("--beside", metavar="DIR", readable=False, help="Where the recipe's own files lie.")
+    ] = Path(),
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -106,7 +111,8 @@ def verify_(
         if short is not None:
             return verify.Verdict(findings=[short])
         with shown(quiet=as_json) as progress:
-            return await verify.rebuild(claim, local.Log(connection, claim.marks), progress=progress)
+            log = local.Log(connection, claim.marks)
+            return await verify.rebuild(claim, log, Surroundings(beside, os.environ), progress=progress)
 
     if verdict.recipe_holds:
         again = _with_store(config, data_dir, work)
@@ -152,13 +158,14 @@ def preview(
 ) -> None:
     """Show the first rows that RECIPE.toml gives, with what is learned of each; writes nothing."""
     wanted, _ = read_recipe(recipe)
+    around = Surroundings(recipe.parent, os.environ)
     seen: list[Json] = []
 
     async def work(connection: AsyncConnection) -> None:
         log = local.Log(connection, await latest(connection))
         with shown(quiet=as_json) as progress:
             look = show.Look(seen, rows)
-            await local.run(log, wanted, NoFiles(), progress=progress, look=look, limit=rows)
+            await local.run(log, wanted, around, NoFiles(), progress=progress, look=look, limit=rows)
 
     _with_store(config, data_dir, work)
     if as_json:

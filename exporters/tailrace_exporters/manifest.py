@@ -58,16 +58,18 @@ def manifest(
     name: str,
     recipe: str,
     recipe_sha256: str,
+    inputs: Mapping[str, Json],
     marks: Marks,
     report: Mapping[str, Json],
     files: Mapping[str, Tally],
 ) -> bytes:
-    """The manifest's bytes. `recipe` is the recipe's text, `report` what the pipeline counted."""
+    """The manifest's bytes. `recipe`: its text; `inputs`: what it read beside it; `report`: what was counted."""
     content = {
         "tailrace_export": VERSION,
         "name": name,
         "code": {"tailrace": tailrace.__version__},
         "recipe": {"sha256": recipe_sha256, "text": recipe},
+        "inputs": inputs,
         "watermark": watermark(marks),
         **report,
         "files": {

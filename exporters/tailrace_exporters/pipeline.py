@@ -16,6 +16,7 @@ import orjson
 from tailrace.records import Json
 from tailrace_exporters import assemble
 from tailrace_exporters.asking import Asker, nobody
+from tailrace_exporters.canonical import made_as_json
 from tailrace_exporters.dedupe import Twins, content_of, row_hash
 from tailrace_exporters.files import Files
 from tailrace_exporters.filter import refuse
@@ -24,9 +25,11 @@ from tailrace_exporters.formats.base import UnfitError
 from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.report import Report
-from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teacher
+from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teachers
 from tailrace_exporters.split import SPLIT_CONFLICT, Forest
 from tailrace_exporters.stages import AFTER_DEDUPE, AFTER_SPLIT, BEFORE_DEDUPE, RowStage, wanted
+from tailrace_exporters.surroundings import Surroundings
+from tailrace_exporters.terms import terms_of
 
 LINEAGE: Final = "lineage.jsonl"
 DROPPED: Final = "dropped.jsonl"
@@ -52,18 +55,26 @@ class Pipeline:
     """One export under way: give it completions, then rows, then `end` it."""
 
     def __init__(
-        self, recipe: Recipe, forest: Forest, files: Files, *, asker: Asker = nobody, look: Look | None = None
+        self,
+        recipe: Recipe,
+        surroundings: Surroundings,
+        forest: Forest,
+        files: Files,
+        *,
+        asker: Asker = nobody,
+        look: Look | None = None,
     ) -> None:
         """`asker` answers for the stages that need a model; `look` is shown each row that is written."""
-        self._before = wanted(BEFORE_DEDUPE, recipe)
-        self._after = wanted(AFTER_DEDUPE, recipe)
-        self._placed = wanted(AFTER_SPLIT, recipe)
+        self._before = wanted(BEFORE_DEDUPE, recipe, surroundings)
+        self._after = wanted(AFTER_DEDUPE, recipe, surroundings)
+        self._placed = wanted(AFTER_SPLIT, recipe, surroundings)
         stages = (Stage.FILTER, Stage.ASSEMBLE, *self._before, Stage.DEDUPE, *self._after, Stage.SPLIT, *self._placed)
         self.ledger = Ledger(stages, recipe.write.formats)
-        self.report = Report()
+        self.report = Report(terms_of(recipe, surroundings))
         self.seen_bytes = 0
         """Of the content of all rows, dropped ones too: how heavy they are."""
         self._recipe = recipe
+        self._students = recipe.select.students if recipe.select.teacher_only else ()
         self._forest = forest
         self._files = files
         self._asker = asker
@@ -77,7 +88,7 @@ class Pipeline:
         self.ledger.selected += 1
         count = self.ledger.stages[Stage.FILTER]
         count.came += 1
-        reason = refuse(completion, self._recipe.filter)
+        reason = refuse(completion, self._recipe.filter, self._students)
         if reason is not None:
             self._drop(Dropped(Stage.FILTER, reason, (completion,)))
             return False
@@ -208,7 +219,7 @@ class Pipeline:
         self.ledger.kinds[kind] += 1
         names = (name for name in self._recipe.write.formats if kind in FORMATS[name].kinds)
         lines = {name: self._project(name, placed) for name in names}
-        self.report.row(placed)
+        self.report.row(placed, tuple(name for name, line in lines.items() if line is not None))
         self._write(LINEAGE, _lineage(placed, lines))
         if self._look is not None:
             self._look(placed)
@@ -278,6 +289,20 @@ def _lineage(placed: Placed, lines: Mapping[str, str | None]) -> Json:
         "group": id_text(placed.group),
         "learned": [id_text(completion.id) for completion in row.learned],
         "context": [id_text(completion.id) for completion in row.context],
-        "teacher": sorted({teacher(completion) for completion in row.learned}),
+        "teacher": teachers(row),
         "lines": dict(lines),
+        **_told(row),
     }
+
+
+def _told(row: Row) -> dict[str, Json]:
+    """What only some rows have to say: that they are no plain conversation, or not as they were logged."""
+    told: dict[str, Json] = {}
+    if row.judgement is not None:
+        told["kind"] = row.kind.value
+        told["reason"] = row.judgement.reason
+        told["confidence"] = row.judgement.confidence
+        told["rejected"] = [id_text(completion.id) for completion in row.judgement.rejected_by]
+    if row.made:
+        told["made"] = made_as_json(row)
+    return told

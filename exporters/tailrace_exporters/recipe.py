@@ -15,7 +15,7 @@ from tailrace.errors import RecipeError
 from tailrace.records import Json
 from tailrace.settings_schema import expected
 from tailrace.settings_source import locate, parse_toml
-from tailrace_exporters.recipe_tables import Assemble, Dedupe, Filter, Select, SplitName, Table, Write, closest
+from tailrace_exporters.recipe_tables import Assemble, Dedupe, Filter, Policy, Select, SplitName, Table, Write, closest
 
 MAX_RECIPE_BYTES: Final = 1 << 20
 _KeyPath = tuple[str | int, ...]
@@ -34,6 +34,7 @@ class Recipe(Table):
     dedupe: Dedupe = Dedupe()
     split: dict[SplitName, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=lambda: {"train": 1.0})
     """Names of splits and their shares, which add up to 1; their order matters to the assignment."""
+    policy: Policy = Policy()
     write: Write = Write()
 
     @field_validator("split")

@@ -3,9 +3,10 @@
 import difflib
 import json
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, field_validator, model_validator
 
 from tailrace.errors import QueryError
 from tailrace.records import Status
@@ -51,6 +52,18 @@ class Select(Table):
     """Started at this date or time (UTC) or later."""
     until: Moment | None = None
     """Started before this date or time."""
+    students: tuple[str, ...] = ()
+    """Shell patterns over `provider/model`, such as `local/*`: the models that were trained from this log."""
+    teacher_only: StrictBool = False
+    """No answers of `students`: a model does not learn from its own kind."""
+
+    @model_validator(mode="after")
+    def _names_students(self) -> "Select":
+        if self.teacher_only and not self.students:
+            raise ValueError(
+                '!teacher_only leaves out the models trained from this log; name them: students = ["local/*"]'
+            )
+        return self
 
     @field_validator("where")
     @classmethod
@@ -89,6 +102,22 @@ class Dedupe(Table):
     """Of rows with equal messages, tools and training marks, keep the first in log order."""
 
 
+class TeacherTerms(StrEnum):
+    """What becomes of a row whose teacher's terms forbid training with its words."""
+
+    STRICT = "strict"  # it ends the export
+    WARN = "warn"  # the manifest says so
+
+
+class Policy(Table):
+    """Whose words may be learned, by a dated table of providers' terms and models' licences."""
+
+    teacher_terms: TeacherTerms = TeacherTerms.WARN
+    """`strict`: a row that its teacher's terms forbid ends the export. `warn`: the manifest says so."""
+    table: str | None = None
+    """A file beside the recipe with entries that come before the shipped table's (`terms.toml`)."""
+
+
 class Write(Table):
     """What is written."""
 
@@ -96,6 +125,16 @@ class Write(Table):
     """Targets; `tailrace export formats` lists them."""
     shard_rows: Annotated[int, Field(ge=1)] | None = None
     """Most rows in a file; `train-00000.jsonl`, `train-00001.jsonl`, … instead of `train.jsonl`."""
+
+    training_usd_per_million: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """What a target asks for a million training tokens, by format: the manifest then says what one epoch costs."""
+
+    @model_validator(mode="after")
+    def _prices_what_is_written(self) -> "Write":
+        for name in self.training_usd_per_million:
+            if name not in self.formats:
+                raise ValueError(f"!training_usd_per_million: {json.dumps(name)} is not among the formats written")
+        return self
 
     @field_validator("formats")
     @classmethod

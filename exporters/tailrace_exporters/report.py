@@ -1,14 +1,26 @@
-"""What the rows of an export amount to: rows, tokens and teachers by split, and the proof over their hashes."""
+"""What the rows of an export amount to: rows, tokens, labels and teachers by split, and the proof over their hashes."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
 
 from tailrace.records import Json
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.manifest import Merkle
-from tailrace_exporters.rows import Placed, teacher
+from tailrace_exporters.rows import Completion, Placed, teacher
+from tailrace_exporters.terms import TermsTable, Verdict
+
+MOST_LABELS: Final = 200
+"""Of one classifier that are counted by name; the rest is counted as `OTHER`."""
+OTHER: Final = "…"
+NONE: Final = "—"
+_DAY_US: Final = 86_400 * 10**6
+_MICRO: Final = 10**6
 
 
 @dataclass(slots=True)
@@ -24,11 +36,11 @@ class Tokens:
     def add(self, placed: Placed) -> None:
         """One more row."""
         self.rows += 1
-        head = placed.row.head
-        if head.input_tokens is None or head.output_tokens is None:
+        size = tokens_of(placed.row.head)
+        if size is None:
             self.unknown_conversations += 1
         else:
-            self.conversation += head.input_tokens + head.output_tokens
+            self.conversation += size
         for completion in placed.row.learned:
             if completion.output_tokens is None:
                 self.unknown_answers += 1
@@ -36,43 +48,147 @@ class Tokens:
                 self.learned += completion.output_tokens
 
 
-class Report:
-    """Sums over the rows that were written."""
+@dataclass(slots=True)
+class Costs:
+    """What the learned answers cost when they were made; in millionths, so that the order of rows does not matter."""
 
-    def __init__(self) -> None:
+    micro_usd: int = 0
+    unknown: int = 0
+
+    def add(self, completion: Completion) -> None:
+        """One more answer."""
+        if completion.cost_usd is None:
+            self.unknown += 1
+        else:
+            self.micro_usd += round(completion.cost_usd * _MICRO)
+
+
+@dataclass(slots=True)
+class Shape:
+    """How the rows are distributed: what the dataset card plots."""
+
+    lengths: Counter[int] = field(default_factory=Counter)
+    """Rows by the power of two that their tokens stay below: 3 stands for 4 to 7."""
+    turns: Counter[int] = field(default_factory=Counter)
+    days: Counter[int] = field(default_factory=Counter)
+    """Rows by the day (since 1970, UTC) on which their head started."""
+
+    def add(self, placed: Placed) -> None:
+        """One more row."""
+        head = placed.row.head
+        size = tokens_of(head)
+        if size is not None:
+            self.lengths[size.bit_length()] += 1
+        self.turns[sum(placed.row.train)] += 1
+        self.days[head.started_us // _DAY_US] += 1
+
+    def content(self) -> dict[str, Json]:
+        """By what each bin means."""
+        return {
+            "tokens_below": {str(1 << bits): self.lengths[bits] for bits in sorted(self.lengths)},
+            "learned_answers": {str(count): self.turns[count] for count in sorted(self.turns)},
+            "started": {_day(day): self.days[day] for day in sorted(self.days)},
+        }
+
+
+class Report:
+    """Sums over the rows that were written. Keeps counts only: a few hundred, however many rows there are."""
+
+    def __init__(self, terms: TermsTable) -> None:
+        self.shape = Shape()
+        self._terms = terms
         self._merkle = Merkle()
         self._splits: dict[str, Tokens] = {}
+        self._formats: dict[str, Tokens] = {}
+        self._costs = Costs()
         self._teachers: Counter[str] = Counter()
+        self._labels: dict[str, dict[str, Counter[str]]] = {}
+        self._kinds: Counter[str] = Counter()
+        self._made: Counter[str] = Counter()
 
     @property
     def rows(self) -> int:
         """How many there are."""
         return self._merkle.count
 
-    def row(self, placed: Placed) -> None:
-        """One more row."""
+    def row(self, placed: Placed, formats: tuple[str, ...]) -> None:
+        """One more row, and the formats that carry it."""
+        row = placed.row
         self._merkle.add(placed.hash)
         self._splits.setdefault(placed.split, Tokens()).add(placed)
-        self._teachers.update(teacher(completion) for completion in placed.row.learned)
+        for name in formats:
+            self._formats.setdefault(name, Tokens()).add(placed)
+        for completion in row.learned:
+            self._costs.add(completion)
+        self._teachers.update(teacher(completion) for completion in row.learned)
+        self._teachers.update(made.by for made in row.made if made.answers)
+        self._kinds[row.kind.value] += 1
+        self._made.update({made.stage.value for made in row.made})
+        self.shape.add(placed)
+        for each in row.labels:
+            counts = self._labels.setdefault(each.classifier, {}).setdefault(placed.split, Counter())
+            text = each.label if isinstance(each.label, str) else orjson.dumps(each.label).decode()
+            counts[text if text in counts or len(counts) < MOST_LABELS else OTHER] += 1
 
-    def content(self, ledger: Ledger, splits: Mapping[str, float]) -> dict[str, Json]:
-        """The part of the manifest that was counted."""
+    def content(self, ledger: Ledger, splits: Iterable[str], prices: Mapping[str, float]) -> dict[str, Json]:
+        """The part of the manifest that was counted. `prices`: USD for a million training tokens, by format."""
+        splits = list(splits)
         return {
             "rows": {"count": self.rows, "merkle_root": self._merkle.root().hex()},
+            "kinds": dict(sorted(self._kinds.items())),
             "splits": {name: _shown(self._splits.get(name, Tokens())) for name in splits},
+            "labels": {
+                name: {split: dict(by_split[split].most_common()) for split in splits if split in by_split}
+                for name, by_split in sorted(self._labels.items())
+            },
             "teachers": dict(sorted(self._teachers.items())),
+            "terms": self._terms.verdicts(self._teachers),
+            "made": dict(sorted(self._made.items())),
+            "answers_cost": {"usd": self._costs.micro_usd / _MICRO, "without_cost": self._costs.unknown},
+            "shape": self.shape.content(),
             "stages": ledger.stage_table(),
-            "formats": ledger.format_table(),
-            "warnings": list(_warnings(ledger)),
+            "formats": {
+                name: counts | _tokens(self._formats.get(name, Tokens())) | self._training(name, prices)
+                for name, counts in ledger.format_table().items()
+            },
+            "warnings": [*_warnings(ledger), *self._of_terms()],
         }
+
+    def _training(self, name: str, prices: Mapping[str, float]) -> dict[str, Json]:
+        """What one epoch costs where the recipe says what a token does; trainers ask for prompts as for answers."""
+        if name not in prices or name not in self._formats:
+            return {}
+        return {"training_usd": round(self._formats[name].conversation / _MICRO * prices[name], 4)}
+
+    def _of_terms(self) -> list[str]:
+        found = []
+        for name in sorted(self._teachers):
+            term = self._terms.of(name)
+            if term.verdict is not Verdict.ALLOWED:
+                found.append(f"teacher {name}: {term.verdict.value}: {term.says}")
+        return found
+
+
+def tokens_of(completion: Completion) -> int | None:
+    """Prompt and answer together, as the provider counted them."""
+    if completion.input_tokens is None or completion.output_tokens is None:
+        return None
+    return completion.input_tokens + completion.output_tokens
 
 
 def _shown(tokens: Tokens) -> dict[str, Json]:
+    return {"rows": tokens.rows, **_tokens(tokens)}
+
+
+def _tokens(tokens: Tokens) -> dict[str, Json]:
     return {
-        "rows": tokens.rows,
         "tokens": {"conversation": tokens.conversation, "learned": tokens.learned},
         "without_token_count": {"rows": tokens.unknown_conversations, "answers": tokens.unknown_answers},
     }
+
+
+def _day(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
 
 
 def _warnings(ledger: Ledger) -> list[str]:
@@ -83,4 +199,7 @@ def _warnings(ledger: Ledger) -> list[str]:
             found.append(f"{name}: {count.went} rows; the target takes no fewer than {least}")
         if count.came and not count.went:
             found.append(f"{name}: carries none of the rows; see the reasons under formats.{name}.dropped")
+        if not count.came and ledger.kinds.total():
+            kinds = " or ".join(sorted(kind.value for kind in FORMATS[name].kinds))
+            found.append(f"{name}: takes rows of kind {kinds}, and there are none")
     return found

@@ -84,6 +84,10 @@ class Completion(Protocol):
     @property
     def output_tokens(self) -> int | None: ...
     @property
+    def cost_usd(self) -> float | None: ...
+    @property
+    def started_us(self) -> int: ...
+    @property
     def tags(self) -> str | None: ...
 
 
@@ -179,6 +183,12 @@ class Dropped:
 def teacher(completion: Completion) -> str:
     """Which model gave the answer: `provider/model`, as the provider names it where it does."""
     return f"{completion.provider}/{completion.served_model or completion.model}"
+
+
+def teachers(row: Row) -> list[str]:
+    """Whose words are learned from a row, sorted: those of its learned answers, and of models that made new ones."""
+    generators = (made.by for made in row.made if made.answers)
+    return sorted({*(teacher(completion) for completion in row.learned), *generators})
 
 
 def id_text(raw: bytes) -> str:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-import orjson
 from rich.text import Text
 
 from tailrace.commands.speech import speaker, spoken
 from tailrace.commands.terminal import escaped, many_lines
 from tailrace.records import Json
+from tailrace_exporters.canonical import canonical
 from tailrace_exporters.formats.base import Format
-from tailrace_exporters.rows import Placed, id_text, teacher
+from tailrace_exporters.rows import Placed
 
 
 class Look:
@@ -23,23 +23,6 @@ class Look:
         """One more row."""
         if len(self._seen) < self._rows:
             self._seen.append(canonical(placed))
-
-
-def canonical(placed: Placed) -> Json:
-    """A canonical row as JSON."""
-    row = placed.row
-    return {
-        "messages": list(row.messages),
-        "tools": row.tools,
-        "response_format": row.response_format,
-        "train": list(row.train),
-        "split": placed.split,
-        "group": id_text(placed.group),
-        "chain": id_text(placed.chain),
-        "completion_ids": [id_text(completion.id) for completion in (*row.context, *row.learned)],
-        "teacher": sorted({teacher(completion) for completion in row.learned}),
-        "tags": None if row.head.tags is None else orjson.loads(row.head.tags),
-    }
 
 
 def report(content: Mapping[str, Json]) -> Iterator[str]:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 from tailrace_exporters.asking import Answers, Ask
+from tailrace_exporters.policy import policy
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Dropped, Placed, Row, Stage
+from tailrace_exporters.surroundings import Surroundings
 
 
 class RowStage(Protocol):
@@ -38,7 +40,7 @@ class PlacedStage(Protocol):
 
 
 T = TypeVar("T")
-Makers = tuple[tuple[Stage, Callable[[Recipe], T | None]], ...]
+Makers = tuple[tuple[Stage, Callable[[Recipe, Surroundings], T | None]], ...]
 """Each with the stage that a recipe asks for, or None where it does not."""
 
 BEFORE_DEDUPE: Final[Makers[RowStage]] = ()
@@ -47,11 +49,15 @@ BEFORE_DEDUPE: Final[Makers[RowStage]] = ()
 AFTER_DEDUPE: Final[Makers[RowStage]] = ()
 """On the rows that are left: what compares a row with others. These let a row pass as it is, or drop it."""
 
-AFTER_SPLIT: Final[Makers[PlacedStage]] = ()
+AFTER_SPLIT: Final[Makers[PlacedStage]] = ((Stage.POLICY, policy),)
 """On the rows that are to be written."""
 
 
-def wanted(makers: Makers[T], recipe: Recipe) -> dict[Stage, T]:
-    """The stages of `makers` that a recipe asks for, in order."""
-    found = {stage: maker(recipe) for stage, maker in makers}
+def wanted(makers: Makers[T], recipe: Recipe, surroundings: Surroundings) -> dict[Stage, T]:
+    """The stages of `makers` that a recipe asks for, in order.
+
+    Raises:
+        RecipeError: a file that the recipe names is not there, or not what it should be.
+    """
+    found = {stage: maker(recipe, surroundings) for stage, maker in makers}
     return {stage: made for stage, made in found.items() if made is not None}

@@ -21,6 +21,7 @@ from tailrace_exporters.engines import local
 from tailrace_exporters.files import NoFiles
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, read_watermark, watermark
 from tailrace_exporters.recipe import parse_recipe, recipe_hash
+from tailrace_exporters.surroundings import Surroundings
 
 _CHUNK: Final = 1 << 20
 _OUR_OWN: Final = (MANIFEST, DIGEST)
@@ -92,10 +93,11 @@ def check_files(claim: Claim) -> Verdict:
     return verdict
 
 
-async def rebuild(claim: Claim, log: local.Log, *, progress: local.Progress) -> Verdict:
+async def rebuild(claim: Claim, log: local.Log, surroundings: Surroundings, *, progress: local.Progress) -> Verdict:
     """Make the export again from the log and compare it line by line.
 
     Raises:
+        RecipeError: a file that the recipe names is not there.
         WorkFailed: the store is damaged, or the counts do not add up.
     """
     verdict = Verdict()
@@ -105,7 +107,7 @@ async def rebuild(claim: Claim, log: local.Log, *, progress: local.Progress) -> 
         verdict.findings.append(str(exc))
         return verdict
     files = Comparison(claim.folder)
-    built = await build.build(log, recipe, claim.recipe, files, progress=progress)
+    built = await build.build(log, recipe, claim.recipe, surroundings, files, progress=progress)
     verdict.findings.extend(files.end())
     again, said = orjson.loads(built.manifest), {**claim.manifest, "watermark": watermark(claim.marks)}
     if again["code"] != said.get("code"):

@@ -14,7 +14,7 @@ from tailrace.chains.canonical import content_hash
 from tailrace.records import Json
 from tailrace.store import migrations
 from tailrace.store.engine import open_writer
-from tests.exporters.logged import BORN_MS, MINUTE_US, Call
+from tests.exporters.logged import BORN_MS, Call
 
 TABLES = SQLModel.metadata.tables
 Rows = dict[str, list[dict[str, Any]]]
@@ -120,7 +120,7 @@ def _columns(call: Call) -> dict[str, Any]:
     return {
         "seq": call.seq,
         "id": call.id,
-        "started_us": BORN_MS * 1000 + call.seq * MINUTE_US,
+        "started_us": call.started_us,
         "project": "default",
         "endpoint": call.endpoint,
         "omits": call.omits,
@@ -137,5 +137,6 @@ def _columns(call: Call) -> dict[str, Any]:
         "input_tokens": call.input_tokens,
         "output_tokens": call.output_tokens,
         "usage_source": "provider",
+        "cost_usd": call.cost_usd,
         "tags": call.tags,
     }

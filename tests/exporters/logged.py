@@ -32,6 +32,7 @@ class Call:
     served_model: str | None = "gpt-5-2026"
     input_tokens: int | None = 10
     output_tokens: int | None = 5
+    cost_usd: float | None = None
     tags: str | None = None
     endpoint: str = "chat.completions"
     omits: str | None = None
@@ -39,6 +40,10 @@ class Call:
     @property
     def id(self) -> bytes:
         return completion_id(self.seq).bytes
+
+    @property
+    def started_us(self) -> int:
+        return BORN_MS * 1000 + self.seq * MINUTE_US
 
     @property
     def link_answer(self) -> bytes | None:
@@ -102,7 +107,7 @@ def opened(seq: int, text: str = "", answer: str = "", **fields: Json) -> Call:
 
 def closed(call: Call) -> Closed:
     """A completion as the journal gives it to the writer."""
-    at_us = BORN_MS * 1000 + call.seq * MINUTE_US
+    at_us = call.started_us
     start = Start(
         at_us=at_us,
         project="default",

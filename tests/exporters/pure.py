@@ -1,6 +1,7 @@
 """An engine without a store, and logs for hypothesis to draw: chains with branches, retries and parents filed late."""
 
 from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tailrace_exporters.pipeline import Pipeline
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Placed, Unit
 from tailrace_exporters.split import Forest
+from tailrace_exporters.surroundings import Surroundings
 from tests.exporters.logged import Call, after, opened
 
 Log = Mapping[int, tuple[Call, int | None]]
@@ -44,7 +46,7 @@ def export(
     end = max(log, default=0) if watermark is None else watermark
     forest = forest_of(log, end, recipe)
     placed: list[Placed] = []
-    pipeline = Pipeline(recipe, forest, files or NoFiles(), asker=asker, look=placed.append)
+    pipeline = Pipeline(recipe, Surroundings(Path(), {}), forest, files or NoFiles(), asker=asker, look=placed.append)
     pipeline.ledger.log = forest.count
     calls = [log[seq][0] for seq in sorted(log) if seq <= end]
     if recipe.assemble.unit is Unit.STEP:

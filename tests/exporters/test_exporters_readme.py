@@ -15,6 +15,17 @@ from tests.typed import Run
 README = (Path(pipeline.__file__).parent.parent / "README.md").read_text()
 RECIPES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
+BESIDE = {
+    "own-terms.toml": """
+        [[terms]]
+        teacher = "openai/gpt-5*"
+        verdict = "allowed"
+        says = "our agreement of 2026 permits it"
+        source = "agreement 4711"
+    """
+}
+"""The files that the recipes name."""
+
 
 def keys(model: type[Table]) -> Iterator[str]:
     for name, field in model.model_fields.items():
@@ -28,14 +39,16 @@ def keys(model: type[Table]) -> Iterator[str]:
 def test_each_recipe_runs(number: int, tailrace: Run, data_dir: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPES[number])
+    for name, content in BESIDE.items():
+        (tmp_path / name).write_text(content)
     said = tailrace("export", recipe, "--out", tmp_path / "out", "--data-dir", data_dir)
     assert said.code == 0, said.err
-    assert tailrace("export", "verify", tmp_path / "out", "--data-dir", data_dir).code == 0
+    assert tailrace("export", "verify", tmp_path / "out", "--beside", tmp_path, "--data-dir", data_dir).code == 0
 
 
-def test_the_first_recipe_has_every_key_and_the_defaults_it_names() -> None:
+def test_every_key_stands_in_a_recipe_and_the_first_names_defaults() -> None:
     for key in keys(Recipe):
-        assert re.search(rf"^\[?{key}\b", RECIPES[0], re.MULTILINE), key
+        assert any(re.search(rf"(^\[?|[{{,] *){key}\b", recipe, re.MULTILINE) for recipe in RECIPES), key
     full = parse_recipe(RECIPES[0], "README")
     assert (full.assemble, full.filter, full.dedupe) == (Recipe().assemble, Recipe().filter, Recipe().dedupe)
 

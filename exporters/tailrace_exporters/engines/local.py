@@ -24,11 +24,13 @@ from tailrace.store.rebuild import Rebuilder
 from tailrace_exporters import select as selecting
 from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.assemble import Fold
+from tailrace_exporters.engines.local_labels import with_labels
 from tailrace_exporters.files import Files
 from tailrace_exporters.pipeline import Look, Pipeline
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Unit
 from tailrace_exporters.split import Forest
+from tailrace_exporters.surroundings import Surroundings
 
 T = TypeVar("T")
 
@@ -60,6 +62,7 @@ class Log:
 async def run(
     log: Log,
     recipe: Recipe,
+    surroundings: Surroundings,
     files: Files,
     *,
     progress: Progress,
@@ -73,7 +76,7 @@ async def run(
         WorkFailed: a stored body is damaged, or the counts do not add up.
     """
     forest = await _forest(log, recipe, progress)
-    pipeline = Pipeline(recipe, forest, files, asker=asker, look=look)
+    pipeline = Pipeline(recipe, surroundings, forest, files, asker=asker, look=look)
     pipeline.ledger.log = forest.count
     bodies = Rebuilder(log.connection, cached=_CACHED_MESSAGES)
     if recipe.assemble.unit is Unit.STEP:
@@ -97,7 +100,8 @@ async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder
             del admitted[: pace.bodies]
             exchanges = await bodies.exchanges(some)
             found = [pipeline.step(row, exchange) for row, exchange in zip(some, exchanges, strict=True)]
-            await pipeline.take([row for rows in found for row in rows])
+            assembled = [row for rows in found for row in rows]
+            await pipeline.take(await with_labels(log.connection, assembled, log.marks))
             pace.told(len(some))
         yield rows[-1].seq
 
@@ -116,7 +120,8 @@ async def _chains(
         members = await _filed(log.connection, (seq for chain in chains for seq in chain))
         folds = [Fold([members[seq] for seq in chain], {seq: forest.above(seq) for seq in chain}) for chain in chains]
         await _settle(folds, bodies, members, pace)
-        await pipeline.take([row for fold in folds for row in pipeline.fold(fold)])
+        assembled = [row for fold in folds for row in pipeline.fold(fold)]
+        await pipeline.take(await with_labels(log.connection, assembled, log.marks))
         pace.told(len(folds))
         await log.connection.rollback()
         yield chains[-1][-1]

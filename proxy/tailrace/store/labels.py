@@ -61,11 +61,14 @@ async def history(connection: AsyncConnection, ids: Iterable[bytes]) -> dict[byt
     return found
 
 
-async def counting(connection: AsyncConnection, ids: Iterable[bytes]) -> dict[bytes, dict[str, Label]]:
-    """The labels that count of each of the completions that has one, by classifier."""
+async def counting(
+    connection: AsyncConnection, ids: Iterable[bytes], *, up_to_seq: int | None = None
+) -> dict[bytes, dict[str, Label]]:
+    """The labels that count of each of the completions that has one, by classifier; with `up_to_seq`, that counted."""
     found: dict[bytes, dict[str, Label]] = {}
+    then = () if up_to_seq is None else (LABEL.c.seq <= up_to_seq,)
     for few in _chunks(ids):
-        statement = select(LABEL).where(LABEL.c.completion.in_(few), LABEL.c.rank > 0)
+        statement = select(LABEL).where(LABEL.c.completion.in_(few), LABEL.c.rank > 0, *then)
         for row in await connection.execute(statement.order_by(LABEL.c.rank, LABEL.c.seq)):
             found.setdefault(row.completion, {})[row.classifier] = label_of(row)
     return {completion: dict(sorted(labels.items())) for completion, labels in found.items()}
