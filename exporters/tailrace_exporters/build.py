@@ -7,9 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace.records import Json
 from tailrace.store import read
 from tailrace.store.query import Marks
+from tailrace_exporters.card import card
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import Files
-from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest
+from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest, watermark
 from tailrace_exporters.pipeline import DROPPED, LINEAGE
 from tailrace_exporters.recipe import Recipe, recipe_hash
 from tailrace_exporters.surroundings import Surroundings
@@ -43,6 +44,8 @@ async def build(
         files.touch(path)
     pipeline = await local.run(log, recipe, surroundings, files, progress=progress)
     report = pipeline.report.content(pipeline.ledger, recipe.split, recipe.write.training_usd_per_million)
+    for path, words in card(recipe.name, watermark(log.marks), report).items():
+        _lines(files, path, words)
     content = manifest(
         name=recipe.name,
         recipe=text,
@@ -55,3 +58,8 @@ async def build(
     files.write(MANIFEST, content)
     files.write(DIGEST, digest_line(content))
     return Built(content, report, log.watermark)
+
+
+def _lines(files: Files, path: str, words: str) -> None:
+    for line in words.removesuffix("\n").split("\n"):
+        files.write(path, line.encode() + b"\n")

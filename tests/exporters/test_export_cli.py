@@ -19,7 +19,8 @@ from tests.exporters.pure import Log
 from tests.ordinary import closed_folder, give_away, ordinary_user
 from tests.typed import Run
 
-ENTRIES = {"dropped.jsonl", "lineage.jsonl", "manifest.json", "manifest.sha256", "openai-chat", "trl-messages"}
+ENTRIES = {"card.md", "dropped.jsonl", "lineage.jsonl", "manifest.json", "manifest.sha256"}
+ENTRIES |= {"openai-chat", "plots", "trl-messages"}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -87,7 +88,7 @@ def test_two_runs_are_byte_identical_whatever_the_machine_hashes_and_speaks(
         env = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": locale, "TZ": zone}
         words = [sys.executable, "-c", both, str(data_dir), str(tmp_path / name), str(recipe), str(step)]
         subprocess.run(words, env=env, check=True, capture_output=True, timeout=60)
-    assert len(contents(tmp_path / "a")) == 16
+    assert len(contents(tmp_path / "a")) == 26
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
