@@ -7,6 +7,7 @@ Everything found is told, each with its file and nature; nothing is written.
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -106,9 +107,10 @@ async def rebuild(claim: Claim, log: local.Log, surroundings: Surroundings, *, p
     except RecipeError as exc:
         verdict.findings.append(str(exc))
         return verdict
-    files = Comparison(claim.folder)
-    built = await build.build(log, recipe, claim.recipe, surroundings, files, progress=progress)
-    verdict.findings.extend(files.end())
+    with ExitStack() as stack:
+        files = Comparison(claim.folder, stack)
+        built = await build.build(log, recipe, claim.recipe, surroundings, files, progress=progress)
+        verdict.findings.extend(files.end())
     again, said = orjson.loads(built.manifest), {**claim.manifest, "watermark": watermark(claim.marks)}
     if again["code"] != said.get("code"):
         verdict.notes.append(f"made by {said.get('code')}, verified by {again['code']}")
@@ -123,16 +125,20 @@ async def rebuild(claim: Claim, log: local.Log, surroundings: Surroundings, *, p
 class Comparison(NoFiles):
     """Takes the lines of the rebuilt export and compares each with the one that stands in the folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        """`stack` closes what is opened."""
         super().__init__()
         self._folder = folder
+        self._stack = stack
         self._watched: dict[str, _Watched] = {}
 
     def touch(self, path: str) -> None:
         """See `Files`."""
         super().touch(path)
         if path not in self._watched and path not in _OUR_OWN:
-            self._watched[path] = _Watched(path, self._folder / path)
+            there = self._folder / path
+            file = self._stack.enter_context(there.open("rb")) if there.is_file() else None
+            self._watched[path] = _Watched(path, file)
 
     def write(self, path: str, data: bytes) -> int:
         """See `Files`."""
@@ -151,9 +157,9 @@ class Comparison(NoFiles):
 class _Watched:
     """One file of the folder, read along while it is made again; looks one line ahead to tell missing from changed."""
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, file: BinaryIO | None) -> None:
         self._name = name
-        self._file: BinaryIO | None = path.open("rb") if path.is_file() else None
+        self._file = file
         self._line = 0
         self._ahead: list[bytes] = []
         self._owed: bytes | None = None  # a rebuilt line that the file's present line is not
@@ -189,8 +195,6 @@ class _Watched:
         while self._peek(0):
             self._note("extra")
             self._take()
-        if self._file is not None:
-            self._file.close()
         if self._first is not None:
             line, nature = self._first
             counts = ", ".join(f"{count} {word}" for word, count in self._counts.items() if count)
