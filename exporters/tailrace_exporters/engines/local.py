@@ -25,10 +25,10 @@ from tailrace_exporters import select as selecting
 from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.assemble import Fold
 from tailrace_exporters.engines.local_labels import with_labels
-from tailrace_exporters.files import Files
+from tailrace_exporters.files import Files, NoFiles
 from tailrace_exporters.pipeline import Look, Pipeline
 from tailrace_exporters.recipe import Recipe
-from tailrace_exporters.rows import Unit
+from tailrace_exporters.rows import Placed, Unit
 from tailrace_exporters.split import Forest
 from tailrace_exporters.surroundings import Surroundings
 
@@ -73,22 +73,46 @@ async def run(
     """Run the whole pipeline; its `ledger` and `report` say what was done. `limit` ends it after that many rows.
 
     Raises:
+        RecipeError: a file that the recipe names is not there, or not what it should be.
         WorkFailed: a stored body is damaged, or the counts do not add up.
     """
     forest = await _forest(log, recipe, progress)
     pipeline = Pipeline(recipe, surroundings, forest, files, asker=asker, look=look)
-    pipeline.ledger.log = forest.count
-    bodies = Rebuilder(log.connection, cached=_CACHED_MESSAGES)
-    if recipe.assemble.unit is Unit.STEP:
-        passes = _steps(log, recipe, pipeline, bodies)
-    else:
-        passes = _chains(log, recipe, forest, pipeline, bodies)
-    async for done in passes:
+    async for done in passes(log, recipe, forest, pipeline):
         progress("rows", done, log.watermark)
         if limit is not None and pipeline.report.rows >= limit:
             return pipeline
-    pipeline.end()
     return pipeline
+
+
+async def placed_rows(log: Log, recipe: Recipe, surroundings: Surroundings) -> AsyncIterator[Placed]:
+    """The rows that an export would write, one after the other; writes nothing.
+
+    Raises:
+        RecipeError, WorkFailed: as `run`.
+    """
+    forest = await _forest(log, recipe, lambda _phase, _done, _total: None)
+    found: list[Placed] = []
+    pipeline = Pipeline(recipe, surroundings, forest, NoFiles(), look=found.append)
+    async for _ in passes(log, recipe, forest, pipeline):
+        for placed in found:
+            yield placed
+        found.clear()
+    for placed in found:
+        yield placed
+
+
+async def passes(log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline) -> AsyncIterator[int]:
+    """Brings the pipeline all that it asks for, and ends it; yields how far in the log it is after each batch."""
+    pipeline.ledger.log = forest.count
+    bodies = Rebuilder(log.connection, cached=_CACHED_MESSAGES)
+    if recipe.assemble.unit is Unit.STEP:
+        batches = _steps(log, recipe, pipeline, bodies)
+    else:
+        batches = _chains(log, recipe, forest, pipeline, bodies)
+    async for done in batches:
+        yield done
+    pipeline.end()
 
 
 async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
