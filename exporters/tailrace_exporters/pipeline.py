@@ -27,7 +27,7 @@ from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.report import Report
 from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teachers
 from tailrace_exporters.split import SPLIT_CONFLICT, Forest
-from tailrace_exporters.stages import AFTER_DEDUPE, AFTER_SPLIT, BEFORE_DEDUPE, RowStage, wanted
+from tailrace_exporters.stages import AFTER_DEDUPE, AFTER_SPLIT, BEFORE_DEDUPE, RowStage, Telling, wanted
 from tailrace_exporters.surroundings import Surroundings
 from tailrace_exporters.terms import terms_of
 
@@ -82,6 +82,12 @@ class Pipeline:
         self._twins = Twins()
         self._in_file: dict[tuple[str, str], int] = {}
         self._follows = recipe.assemble.unit is Unit.STEP  # a chain's row changes as the chain grows, an answer's never
+
+    @property
+    def facts(self) -> dict[str, Json]:
+        """What the stages have to say beyond the ledger, for the manifest."""
+        stages = [*self._before.values(), *self._after.values(), *self._placed.values()]
+        return {key: fact for stage in stages if isinstance(stage, Telling) for key, fact in stage.facts().items()}
 
     def admit(self, completion: Completion) -> bool:
         """A selected completion: may its answer be learned?"""

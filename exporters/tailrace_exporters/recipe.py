@@ -114,7 +114,7 @@ def _keys_at(path: _KeyPath) -> list[str]:
         assert isinstance(kind, type)
         assert issubclass(kind, BaseModel)
         model = kind
-    return sorted(model.model_fields)
+    return sorted(field.alias or name for name, field in model.model_fields.items())
 
 
 def _shown(value: Json) -> str:

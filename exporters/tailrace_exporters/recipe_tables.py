@@ -93,6 +93,18 @@ class Filter(Table):
     """Finish reasons; `none` stands for an answer without one."""
     status: tuple[Status, ...] = (Status.OK,)
     """How the completion ended. With anything but `ok`, answers that were cut are learned as if they were whole."""
+    obeys_schema: StrictBool = Field(default=False, alias="schema")
+    """The answer obeys its own `response_format`, and the arguments of its tool calls their tool's parameters."""
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens of a row: as the provider counted them, else by `tokenizer`, else a quarter of its characters."""
+    tokenizer: str | None = None
+    """A `tokenizer.json` beside the recipe, for rows whose provider did not count."""
+
+    @model_validator(mode="after")
+    def _counts_for_something(self) -> "Filter":
+        if self.tokenizer is not None and self.max_tokens is None:
+            raise ValueError("!tokenizer counts rows for max_tokens; give max_tokens, or leave tokenizer out")
+        return self
 
 
 class Dedupe(Table):

@@ -14,6 +14,7 @@ from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.manifest import Merkle
 from tailrace_exporters.rows import Completion, Placed, teacher
 from tailrace_exporters.terms import TermsTable, Verdict
+from tailrace_exporters.tokens import tokens_of
 
 MOST_LABELS: Final = 200
 """Of one classifier that are counted by name; the rest is counted as `OTHER`."""
@@ -167,13 +168,6 @@ class Report:
             if term.verdict is not Verdict.ALLOWED:
                 found.append(f"teacher {name}: {term.verdict.value}: {term.says}")
         return found
-
-
-def tokens_of(completion: Completion) -> int | None:
-    """Prompt and answer together, as the provider counted them."""
-    if completion.input_tokens is None or completion.output_tokens is None:
-        return None
-    return completion.input_tokens + completion.output_tokens
 
 
 def _shown(tokens: Tokens) -> dict[str, Json]:

@@ -5,10 +5,12 @@ that needs a model says first what it would ask. What a stage gives back is eith
 (`Row.made` says how), or `Dropped` with the reason.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
+from tailrace.records import Json
 from tailrace_exporters.asking import Answers, Ask
+from tailrace_exporters.check import check
 from tailrace_exporters.policy import policy
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Dropped, Placed, Row, Stage
@@ -39,11 +41,20 @@ class PlacedStage(Protocol):
         ...
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A stage of which the manifest says more than the ledger does."""
+
+    def facts(self) -> Mapping[str, Json]:
+        """What it says, by a key of the manifest's that is the stage's own."""
+        ...
+
+
 T = TypeVar("T")
 Makers = tuple[tuple[Stage, Callable[[Recipe, Surroundings], T | None]], ...]
 """Each with the stage that a recipe asks for, or None where it does not."""
 
-BEFORE_DEDUPE: Final[Makers[RowStage]] = ()
+BEFORE_DEDUPE: Final[Makers[RowStage]] = ((Stage.CHECK, check),)
 """On every row, before equal rows are looked for: what makes, changes or refuses a row by itself."""
 
 AFTER_DEDUPE: Final[Makers[RowStage]] = ()

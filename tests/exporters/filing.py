@@ -136,7 +136,7 @@ def _columns(call: Call) -> dict[str, Any]:
         "link_answer": call.link_answer,
         "input_tokens": call.input_tokens,
         "output_tokens": call.output_tokens,
-        "usage_source": "provider",
+        "usage_source": call.usage_source,
         "cost_usd": call.cost_usd,
         "tags": call.tags,
     }

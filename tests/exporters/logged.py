@@ -32,6 +32,7 @@ class Call:
     served_model: str | None = "gpt-5-2026"
     input_tokens: int | None = 10
     output_tokens: int | None = 5
+    usage_source: str = "provider"
     cost_usd: float | None = None
     tags: str | None = None
     endpoint: str = "chat.completions"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tailrace_exporters import assemble, pipeline, split
+from tailrace_exporters import assemble, check, pipeline, split
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.recipe import Recipe, parse_recipe
 from tailrace_exporters.recipe_tables import Table
@@ -22,7 +22,8 @@ BESIDE = {
         verdict = "allowed"
         says = "our agreement of 2026 permits it"
         source = "agreement 4711"
-    """
+    """,
+    "tokenizer.json": """{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}}""",
 }
 """The files that the recipes name."""
 
@@ -30,7 +31,7 @@ BESIDE = {
 def keys(model: type[Table]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         kind = field.annotation
-        yield name
+        yield field.alias or name
         if isinstance(kind, type) and issubclass(kind, Table):
             yield from keys(kind)
 
@@ -56,6 +57,8 @@ def test_every_key_stands_in_a_recipe_and_the_first_names_defaults() -> None:
 def test_every_word_stands_in_it() -> None:
     words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, split.SPLIT_CONFLICT}
     words |= {assemble.NO_ANSWER, assemble.NO_REQUEST, assemble.REPEATED}
+    words |= {check.ANSWER_NO_JSON, check.ANSWER_DISOBEYS, check.ARGUMENTS_NO_JSON, check.ARGUMENTS_DISOBEY}
+    words |= {check.UNDECLARED, check.BROKEN, f"{check.TOO_LONG}:…"}
     for name, each in FORMATS.items():
         words |= {name, *each.rules, *each.reasons}
     assert not [word for word in words if f"`{word}`" not in README and f"**`{word}`**" not in README]

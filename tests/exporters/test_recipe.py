@@ -65,7 +65,10 @@ def test_an_empty_recipe_is_one() -> None:
         ("[selct]\n", 'r.toml:1: selct: unknown key; did you mean "select"?'),
         ("seed = 1\n[assemble]\nunits = 'chain'\n", 'r.toml:3: assemble.units: unknown key; did you mean "unit"?'),
         ("[scrub]\nsecrets = 'refuse'\n", "r.toml:1: scrub: unknown key; known here are: assemble, dedupe, filter"),
-        ("[filter]\nmax_tokens = 3\n", "r.toml:2: filter.max_tokens: unknown key; known here are: finish, status"),
+        (
+            "[filter]\nlongest = 3\n",
+            "r.toml:2: filter.longest: unknown key; known here are: finish, max_tokens, schema, status, tokenizer",
+        ),
         ("[assemble]\nunit = 'chains'\n", "r.toml:2: assemble.unit: expected 'chain' or 'step', found \"chains\""),
         ("[filter]\nfinish = 'stop'\n", 'r.toml:2: filter.finish: expected an array, found "stop"'),
         ("[filter]\nstatus = ['fine']\n", "r.toml:2: filter.status: expected 'ok', "),
