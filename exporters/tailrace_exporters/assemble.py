@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from tailrace.chains.links import answers_in
 from tailrace.records import Json
 from tailrace_exporters.rows import Completion, Dropped, Exchange, Row, Stage, Train
@@ -155,6 +157,7 @@ def _row(
         train=mask,
         learned=learned,
         context=context,
+        tags=None if head.tags is None else orjson.loads(head.tags),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tailrace.errors import WorkFailed
 from tailrace.records import Json
 from tailrace.store import read
 from tailrace.store.query import Marks
@@ -13,6 +14,7 @@ from tailrace_exporters.files import Files
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest, watermark
 from tailrace_exporters.pipeline import DROPPED, LINEAGE
 from tailrace_exporters.recipe import Recipe, recipe_hash
+from tailrace_exporters.scrub.canary import Canary
 from tailrace_exporters.surroundings import Surroundings
 
 
@@ -58,7 +60,22 @@ async def build(
     )
     files.write(MANIFEST, content)
     files.write(DIGEST, digest_line(content))
+    _holds_nothing(files, pipeline.canary)
     return Built(content, report, log.watermark)
+
+
+def _holds_nothing(files: Files, canary: Canary | None) -> None:
+    """Raises:
+    WorkFailed: a file holds a value that was found in some row.
+    """
+    if canary is None:
+        return
+    for path, file in files.written():
+        for line, kind in canary.search(file):
+            raise WorkFailed(
+                f"{path}:{line}: holds a value that was found elsewhere in the log ({kind.value}); "
+                "leave out with [select] where what it comes from; lineage and ledger have the same line's completions"
+            )
 
 
 def _lines(files: Files, path: str, words: str) -> None:

@@ -1,7 +1,5 @@
 """A canonical row as JSON: what a notebook iterates over and `preview --json` prints."""
 
-import orjson
-
 from tailrace.records import Json
 from tailrace_exporters.rows import Placed, Row, id_text, teachers
 
@@ -33,7 +31,7 @@ def canonical(placed: Placed) -> dict[str, Json]:
             for each in row.labels
         },
         "made": made_as_json(row),
-        "tags": None if row.head.tags is None else orjson.loads(row.head.tags),
+        "tags": row.tags,
     }
 
 

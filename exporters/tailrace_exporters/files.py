@@ -48,6 +48,10 @@ class Files(Protocol):
         """Append a line, its `\\n` included, to the file `path` (relative, with `/`); returns its number, from 1."""
         ...
 
+    def written(self) -> Iterator[tuple[str, BinaryIO]]:
+        """Each file of the export as it stands on the disk, where it does, to be read."""
+        ...
+
 
 class NoFiles:
     """Counts what would be written."""
@@ -66,6 +70,10 @@ class NoFiles:
             tally = self.tallies[path] = Tally()
         tally.add(data)
         return tally.lines
+
+    def written(self) -> Iterator[tuple[str, BinaryIO]]:
+        """See `Files`."""
+        yield from ()
 
 
 class FolderFiles(NoFiles):
@@ -89,6 +97,13 @@ class FolderFiles(NoFiles):
             self.touch(path)
         self._open[path].write(data)
         return super().write(path, data)
+
+    def written(self) -> Iterator[tuple[str, BinaryIO]]:
+        """See `Files`."""
+        for path, file in sorted(self._open.items()):
+            file.flush()
+            with (self._folder / path).open("rb") as readable:
+                yield path, readable
 
     def sync(self) -> None:
         """Bring everything to the disk, folders included."""

@@ -8,7 +8,7 @@ Owns the order and the bookkeeping, not the rules: those stand in the stages. Re
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -26,6 +26,8 @@ from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.report import Report
 from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teachers
+from tailrace_exporters.scrub import Scrub
+from tailrace_exporters.scrub.canary import Canary
 from tailrace_exporters.split import SPLIT_CONFLICT, Forest
 from tailrace_exporters.stages import AFTER_DEDUPE, AFTER_SPLIT, BEFORE_DEDUPE, RowStage, Telling, wanted
 from tailrace_exporters.surroundings import Surroundings
@@ -44,10 +46,11 @@ Look = Callable[[Placed], None]
 
 @dataclass(frozen=True, slots=True)
 class _Hashed:
-    """A row with the hash of its content, and the head of the row that stands for all with this hash."""
+    """A row with the hash of its content, that by which duplicates are known, and the head that stands for them all."""
 
     row: Row
     hash: bytes
+    twin_hash: bytes
     written: int
 
 
@@ -89,6 +92,12 @@ class Pipeline:
         stages = [*self._before.values(), *self._after.values(), *self._placed.values()]
         return {key: fact for stage in stages if isinstance(stage, Telling) for key, fact in stage.facts().items()}
 
+    @property
+    def canary(self) -> Canary | None:
+        """What no file may hold, where anything was looked for."""
+        stage = self._before.get(Stage.SCRUB)
+        return stage.canary if isinstance(stage, Scrub) else None
+
     def admit(self, completion: Completion) -> bool:
         """A selected completion: may its answer be learned?"""
         self.ledger.selected += 1
@@ -125,6 +134,8 @@ class Pipeline:
 
     async def take(self, rows: Sequence[Row]) -> None:
         """Assembled rows, through all that follows."""
+        if Stage.SCRUB in self._before:
+            rows = [replace(row, chain=self._forest.chain(row.head.seq)) for row in rows]
         for name, stage in self._before.items():
             rows = [row async for row in self._through(name, stage, rows)]
         fresh = [hashed for row in rows if (hashed := self._dedupe(row)) is not None]
@@ -178,20 +189,21 @@ class Pipeline:
             return None
         self.seen_bytes += len(content)
         hash_, seq = row_hash(content), row.head.seq
-        twin = self._twins.first(hash_, seq)
+        twin_hash = row.alike or hash_
+        twin = self._twins.first(twin_hash, seq)
         if twin is not None and self._follows:
             self._forest.follow(seq, twin)
-        written = seq if twin is None else self._twins.written(hash_, seq, twin)
+        written = seq if twin is None else self._twins.written(twin_hash, seq, twin)
         if self._recipe.dedupe.exact and written != seq:
             self._drop(Dropped(Stage.DEDUPE, DUPLICATE, row.learned))
             return None
         count.went += 1
-        return _Hashed(row, hash_, written)
+        return _Hashed(row, hash_, twin_hash, written)
 
     def _vacate(self, hashed: "_Hashed") -> None:
         """The row goes nowhere: an equal one that comes later is no duplicate of anything."""
         if hashed.written == hashed.row.head.seq:
-            self._twins.vacate(hashed.hash)
+            self._twins.vacate(hashed.twin_hash)
 
     def _split(self, hashed: "_Hashed") -> Placed | None:
         count, seq = self.ledger.stages[Stage.SPLIT], hashed.row.head.seq

@@ -6,7 +6,7 @@ Strict: an unknown key is an error with a suggestion, so that a mistyped filter 
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -15,7 +15,18 @@ from tailrace.errors import RecipeError
 from tailrace.records import Json
 from tailrace.settings_schema import expected
 from tailrace.settings_source import locate, parse_toml
-from tailrace_exporters.recipe_tables import Assemble, Dedupe, Filter, Policy, Select, SplitName, Table, Write, closest
+from tailrace_exporters.recipe_tables import (
+    Assemble,
+    Dedupe,
+    Filter,
+    Policy,
+    Scrub,
+    Select,
+    SplitName,
+    Table,
+    Write,
+    closest,
+)
 
 MAX_RECIPE_BYTES: Final = 1 << 20
 _KeyPath = tuple[str | int, ...]
@@ -31,6 +42,7 @@ class Recipe(Table):
     select: Select = Select()
     assemble: Assemble = Assemble()
     filter: Filter = Filter()
+    scrub: Scrub | None = None
     dedupe: Dedupe = Dedupe()
     split: dict[SplitName, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=lambda: {"train": 1.0})
     """Names of splits and their shares, which add up to 1; their order matters to the assignment."""
@@ -110,10 +122,9 @@ def _wrong(path: _KeyPath, error: ErrorDetails) -> str:
 def _keys_at(path: _KeyPath) -> list[str]:
     model: type[BaseModel] = Recipe
     for part in path:
-        kind = model.model_fields[str(part)].annotation
-        assert isinstance(kind, type)
-        assert issubclass(kind, BaseModel)
-        model = kind
+        annotation = model.model_fields[str(part)].annotation
+        kinds = (annotation, *get_args(annotation))  # a table, or one that may be missing
+        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
     return sorted(field.alias or name for name, field in model.model_fields.items())
 
 

@@ -107,6 +107,52 @@ class Filter(Table):
         return self
 
 
+class Secrets(StrEnum):
+    """What becomes of a row that holds a secret."""
+
+    REFUSE = "refuse"  # it ends the export
+    DROP = "drop"
+    MASK = "mask"
+
+
+class Personal(StrEnum):
+    """What becomes of e-mail addresses, telephones, cards and account numbers."""
+
+    KEEP = "keep"
+    MASK = "mask"
+    PSEUDONYM = "pseudonym"
+
+
+class Scope(StrEnum):
+    """Within what a value has one pseudonym."""
+
+    CHAIN = "chain"
+    DATASET = "dataset"
+
+
+class Scrub(Table):
+    """What must not be learned; the table is there where it is asked for."""
+
+    secrets: Secrets = Secrets.REFUSE
+    """API keys, tokens, private keys, passwords: `refuse` ends the export, `drop` the row, `mask` replaces them."""
+    personal: Personal = Personal.MASK
+    """E-mail addresses, telephones, cards, account numbers: `pseudonym` puts others of the same shape there."""
+    addresses: StrictBool = False
+    """Public IP addresses are personal, too."""
+    key: str | None = None
+    """Of pseudonyms: `env:NAME` or `file:/path`. At least 16 characters; the same key gives the same pseudonyms."""
+    scope: Scope = Scope.CHAIN
+    """`chain`: a value has one pseudonym in a conversation, and another elsewhere. `dataset`: one everywhere."""
+
+    @model_validator(mode="after")
+    def _has_its_key(self) -> "Scrub":
+        if (self.personal is Personal.PSEUDONYM) != (self.key is not None):
+            raise ValueError(
+                '!pseudonyms need a key, and nothing else does: personal = "pseudonym", key = "env:TAILRACE_SCRUB_KEY"'
+            )
+        return self
+
+
 class Dedupe(Table):
     """Rows that say the same."""
 

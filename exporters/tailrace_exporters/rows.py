@@ -155,6 +155,12 @@ class Row:
     balance: str | None = None
     """What `[balance]` goes by; None where the recipe has none, or the row has no such value."""
     made: tuple[Made, ...] = ()
+    tags: Json | None = None
+    """The head's, as they may be shown."""
+    chain: bytes = b""
+    """Id of the completion that the chain starts with; there for the stages that scrub."""
+    alike: bytes | None = None
+    """What duplicates are known by in place of the content, where scrubbing gave equal rows different pseudonyms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tailrace_exporters.check import check
 from tailrace_exporters.policy import policy
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Dropped, Placed, Row, Stage
+from tailrace_exporters.scrub import scrub
 from tailrace_exporters.surroundings import Surroundings
 
 
@@ -54,7 +55,7 @@ T = TypeVar("T")
 Makers = tuple[tuple[Stage, Callable[[Recipe, Surroundings], T | None]], ...]
 """Each with the stage that a recipe asks for, or None where it does not."""
 
-BEFORE_DEDUPE: Final[Makers[RowStage]] = ((Stage.CHECK, check),)
+BEFORE_DEDUPE: Final[Makers[RowStage]] = ((Stage.CHECK, check), (Stage.SCRUB, scrub))
 """On every row, before equal rows are looked for: what makes, changes or refuses a row by itself."""
 
 AFTER_DEDUPE: Final[Makers[RowStage]] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tailrace.errors import RecipeError
 from tailrace.records import Json
+from tailrace.settings_secrets import UnresolvedError, resolve
 
 
 class Surroundings:
@@ -32,6 +33,17 @@ class Surroundings:
             raise RecipeError(f"{path}: cannot be read ({exc.strerror}); the recipe names it") from exc
         self._hashes[name] = hashlib.sha256(content).hexdigest()
         return content
+
+    def secret(self, key: str, reference: str) -> str:
+        """What `reference` (`env:NAME`, `file:/path`), which a recipe has at `key`, refers to.
+
+        Raises:
+            RecipeError: it leads nowhere, or is the secret itself.
+        """
+        try:
+            return resolve(reference, self._environ, f"TAILRACE_{key}")
+        except UnresolvedError as exc:
+            raise RecipeError(f"{key}: {exc}") from exc
 
     @property
     def inputs(self) -> dict[str, Json]:

@@ -114,12 +114,19 @@ async def rebuild(claim: Claim, log: local.Log, surroundings: Surroundings, *, p
     again, said = orjson.loads(built.manifest), {**claim.manifest, "watermark": watermark(claim.marks)}
     if again["code"] != said.get("code"):
         verdict.notes.append(f"made by {said.get('code')}, verified by {again['code']}")
+    if _scrub_key(again) != _scrub_key(said):
+        verdict.findings.insert(0, f"{MANIFEST}: scrub: made with another key; every pseudonym differs")
     for key in sorted({*again, *said} - {"code", "files"}):
         if again.get(key) != said.get(key):
             verdict.findings.append(
                 f"{MANIFEST}: {key}: the log gives {_short(again.get(key))}, not {_short(said.get(key))}"
             )
     return verdict
+
+
+def _scrub_key(manifest: Json) -> Json:
+    scrub = manifest.get("scrub")
+    return scrub.get("key_fingerprint") if isinstance(scrub, dict) else None
 
 
 class Comparison(NoFiles):
@@ -147,6 +154,13 @@ class Comparison(NoFiles):
                 self.touch(path)
             self._watched[path].add(data)
         return super().write(path, data)
+
+    def written(self) -> Iterator[tuple[str, BinaryIO]]:
+        """See `Files`."""
+        for path in (*self._watched, *_OUR_OWN):
+            if (self._folder / path).is_file():
+                with (self._folder / path).open("rb") as readable:
+                    yield path, readable
 
     def end(self) -> Iterator[str]:
         """What differs, a line a file."""

@@ -46,7 +46,7 @@ def _resolve_secret(webhooks: dict[str, Json], environ: Mapping[str, str]) -> It
     reference = webhooks.get("secret")
     if isinstance(reference, str):
         try:
-            webhooks["secret"] = _resolve(reference, environ, "WEBHOOK_SECRET")
+            webhooks["secret"] = resolve(reference, environ, "WEBHOOK_SECRET")
         except UnresolvedError as exc:
             webhooks["secret"] = None
             yield Problem(("webhooks", "secret"), str(exc))
@@ -60,7 +60,7 @@ def _resolve_key(name: str, provider: dict[str, Json], environ: Mapping[str, str
         provider["api_key"] = _WORDS[reference]
         return
     try:
-        provider["api_key"] = _resolve(reference, environ, f"{name}_API_KEY")
+        provider["api_key"] = resolve(reference, environ, f"{name}_API_KEY")
     except UnresolvedError as exc:
         provider["api_key"] = None
         yield Problem(("providers", name, "api_key"), f"{exc}; or write {CLIENT!r} to pass the caller's own key on")
@@ -73,12 +73,17 @@ def _resolve_text(
     reference = table.get(key)
     if isinstance(reference, str) and reference.startswith(("env:", "file:")):
         try:
-            table[key] = _resolve(reference, environ, f"{place[1]}_API_KEY")
+            table[key] = resolve(reference, environ, f"{place[1]}_API_KEY")
         except UnresolvedError as exc:
             yield Problem((*place, key), str(exc))
 
 
-def _resolve(reference: str, environ: Mapping[str, str], variable: str) -> str:
+def resolve(reference: str, environ: Mapping[str, str], variable: str) -> str:
+    """What `reference` refers to; `variable` is the name to suggest where it is the secret itself.
+
+    Raises:
+        UnresolvedError: it leads nowhere.
+    """
     scheme, _, rest = reference.partition(":")
     if scheme == "env":
         secret = _from_environment(rest, environ)

@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -41,12 +42,16 @@ def export(
     watermark: int | None = None,
     files: Files | None = None,
     asker: Asker = nobody,
+    environ: Mapping[str, str] = MappingProxyType({}),
+    folder: Path = Path(),
 ) -> tuple[Pipeline, list[Placed]]:
     """What the local engine does, over values."""
     end = max(log, default=0) if watermark is None else watermark
     forest = forest_of(log, end, recipe)
     placed: list[Placed] = []
-    pipeline = Pipeline(recipe, Surroundings(Path(), {}), forest, files or NoFiles(), asker=asker, look=placed.append)
+    pipeline = Pipeline(
+        recipe, Surroundings(folder, environ), forest, files or NoFiles(), asker=asker, look=placed.append
+    )
     pipeline.ledger.log = forest.count
     calls = [log[seq][0] for seq in sorted(log) if seq <= end]
     if recipe.assemble.unit is Unit.STEP:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -10,6 +11,8 @@ from tailrace_exporters import assemble, check, pipeline, split
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.recipe import Recipe, parse_recipe
 from tailrace_exporters.recipe_tables import Table
+from tailrace_exporters.scrub.kinds import Value
+from tailrace_exporters.scrub.stage import SECRET, TANGLED
 from tests.typed import Run
 
 README = (Path(pipeline.__file__).parent.parent / "README.md").read_text()
@@ -30,14 +33,17 @@ BESIDE = {
 
 def keys(model: type[Table]) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        kind = field.annotation
         yield field.alias or name
-        if isinstance(kind, type) and issubclass(kind, Table):
-            yield from keys(kind)
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Table):
+                yield from keys(kind)
 
 
 @pytest.mark.parametrize("number", range(len(RECIPES)))
-def test_each_recipe_runs(number: int, tailrace: Run, data_dir: Path, tmp_path: Path) -> None:
+def test_each_recipe_runs(
+    number: int, tailrace: Run, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_SCRUB_KEY", "0123456789abcdef")
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPES[number])
     for name, content in BESIDE.items():
@@ -58,6 +64,7 @@ def test_every_word_stands_in_it() -> None:
     words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, split.SPLIT_CONFLICT}
     words |= {assemble.NO_ANSWER, assemble.NO_REQUEST, assemble.REPEATED}
     words |= {check.ANSWER_NO_JSON, check.ANSWER_DISOBEYS, check.ARGUMENTS_NO_JSON, check.ARGUMENTS_DISOBEY}
+    words |= {*Value, TANGLED, f"{SECRET}:…"}
     words |= {check.UNDECLARED, check.BROKEN, f"{check.TOO_LONG}:…"}
     for name, each in FORMATS.items():
         words |= {name, *each.rules, *each.reasons}

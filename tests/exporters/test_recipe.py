@@ -64,7 +64,8 @@ def test_an_empty_recipe_is_one() -> None:
     [
         ("[selct]\n", 'r.toml:1: selct: unknown key; did you mean "select"?'),
         ("seed = 1\n[assemble]\nunits = 'chain'\n", 'r.toml:3: assemble.units: unknown key; did you mean "unit"?'),
-        ("[scrub]\nsecrets = 'refuse'\n", "r.toml:1: scrub: unknown key; known here are: assemble, dedupe, filter"),
+        ("[scrubbing]\nsecrets = 'refuse'\n", 'r.toml:1: scrubbing: unknown key; did you mean "scrub"?'),
+        ("[scrub]\nsecret = 'drop'\n", 'r.toml:2: scrub.secret: unknown key; did you mean "secrets"?'),
         (
             "[filter]\nlongest = 3\n",
             "r.toml:2: filter.longest: unknown key; known here are: finish, max_tokens, schema, status, tokenizer",
