@@ -58,6 +58,11 @@ class Twins:
             self._grow()
         return None
 
+    def known(self, hash_: bytes) -> int | None:
+        """The `seq` of the first row with this hash, where there was one."""
+        high, low = _HALVES.unpack_from(hash_)
+        return self._seqs[self._slot(high, low)] or None
+
     def vacate(self, hash_: bytes) -> None:
         """The row with this hash that was to be written went nowhere: the next one is no duplicate of anything."""
         self._instead[hash_] = 0

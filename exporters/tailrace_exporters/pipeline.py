@@ -279,6 +279,8 @@ class Pipeline:
             line["format"] = name
         if dropped.pointer is not None:
             line["pointer"] = dropped.pointer
+        if dropped.by is not None:
+            line["by"] = dropped.by
         line["completions"] = [id_text(completion.id) for completion in dropped.completions]
         self._write(DROPPED, line)
 

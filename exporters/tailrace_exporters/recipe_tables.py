@@ -160,6 +160,15 @@ class Dedupe(Table):
     """Of rows with equal messages, tools and training marks, keep the first in log order."""
 
 
+class Decontaminate(Table):
+    """What models are tested with must not be learned; the table is there where it is asked for."""
+
+    against: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Eval sets beside the recipe: JSON lines, CSV, or the folder of an export that has a test split."""
+    ngram: Annotated[int, Field(ge=3, le=100)] = 13
+    """How many words in a row a row may not share with an item."""
+
+
 class TeacherTerms(StrEnum):
     """What becomes of a row whose teacher's terms forbid training with its words."""
 

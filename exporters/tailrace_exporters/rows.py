@@ -186,6 +186,8 @@ class Dropped:
     """Those it costs: before a row is made each is counted, afterwards the one row is."""
     pointer: str | None = None
     """JSON pointer into the canonical row, where a part of it is the reason."""
+    by: str | None = None
+    """What it met, where something else is the reason."""
 
 
 def teacher(completion: Completion) -> str:

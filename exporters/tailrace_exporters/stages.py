@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar, runtime_checkable
 from tailrace.records import Json
 from tailrace_exporters.asking import Answers, Ask
 from tailrace_exporters.check import check
+from tailrace_exporters.decontaminate import decontaminate
 from tailrace_exporters.policy import policy
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Dropped, Placed, Row, Stage
@@ -58,7 +59,7 @@ Makers = tuple[tuple[Stage, Callable[[Recipe, Surroundings], T | None]], ...]
 BEFORE_DEDUPE: Final[Makers[RowStage]] = ((Stage.CHECK, check), (Stage.SCRUB, scrub))
 """On every row, before equal rows are looked for: what makes, changes or refuses a row by itself."""
 
-AFTER_DEDUPE: Final[Makers[RowStage]] = ()
+AFTER_DEDUPE: Final[Makers[RowStage]] = ((Stage.DECONTAMINATE, decontaminate),)
 """On the rows that are left: what compares a row with others. These let a row pass as it is, or drop it."""
 
 AFTER_SPLIT: Final[Makers[PlacedStage]] = ((Stage.POLICY, policy),)

@@ -4,7 +4,7 @@ Each file that was read is in the manifest with its hash: the same recipe with a
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tailrace.errors import RecipeError
@@ -33,6 +33,27 @@ class Surroundings:
             raise RecipeError(f"{path}: cannot be read ({exc.strerror}); the recipe names it") from exc
         self._hashes[name] = hashlib.sha256(content).hexdigest()
         return content
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """The lines of the file that a recipe calls `name`, which may be larger than memory.
+
+        Raises:
+            RecipeError: it cannot be read.
+        """
+        path = self._folder / name
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    digest.update(line)
+                    yield line
+        except OSError as exc:
+            raise RecipeError(f"{path}: cannot be read ({exc.strerror}); the recipe names it") from exc
+        self._hashes[name] = digest.hexdigest()
+
+    def is_folder(self, name: str) -> bool:
+        """Whether what a recipe calls `name` is a folder."""
+        return (self._folder / name).is_dir()
 
     def secret(self, key: str, reference: str) -> str:
         """What `reference` (`env:NAME`, `file:/path`), which a recipe has at `key`, refers to.

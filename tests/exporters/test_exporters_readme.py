@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from tailrace_exporters import assemble, check, pipeline, split
+from tailrace_exporters import assemble, check, decontaminate, pipeline, split
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.recipe import Recipe, parse_recipe
 from tailrace_exporters.recipe_tables import Table
@@ -26,6 +26,8 @@ BESIDE = {
         says = "our agreement of 2026 permits it"
         source = "agreement 4711"
     """,
+    "gold/eval.jsonl": '{"text": "no row says this"}',
+    "gold/more.csv": "text,label\nnor this,a\n",
     "tokenizer.json": """{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}}""",
 }
 """The files that the recipes name."""
@@ -47,6 +49,7 @@ def test_each_recipe_runs(
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPES[number])
     for name, content in BESIDE.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
     said = tailrace("export", recipe, "--out", tmp_path / "out", "--data-dir", data_dir)
     assert said.code == 0, said.err
@@ -64,6 +67,7 @@ def test_every_word_stands_in_it() -> None:
     words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, split.SPLIT_CONFLICT}
     words |= {assemble.NO_ANSWER, assemble.NO_REQUEST, assemble.REPEATED}
     words |= {check.ANSWER_NO_JSON, check.ANSWER_DISOBEYS, check.ARGUMENTS_NO_JSON, check.ARGUMENTS_DISOBEY}
+    words |= {decontaminate.SHARED, decontaminate.SAME}
     words |= {*Value, TANGLED, f"{SECRET}:…"}
     words |= {check.UNDECLARED, check.BROKEN, f"{check.TOO_LONG}:…"}
     for name, each in FORMATS.items():
