@@ -28,7 +28,7 @@ LAYERS: Final = [
     {"records", "ids", "errors", "clock", "__init__"},
     {"settings", "settings_checks", "settings_schema", "settings_secrets", "settings_source", "settings_load",
      "settings_doc", "settings_examples", "settings_table", "settings_classifiers", "settings_classifier_checks",
-     "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal"},
+     "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal", "keys"},
     {"wire", "chains"},
     {"simulate"},
     {"journal", "upstream", "store"},

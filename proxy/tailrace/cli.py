@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "check-config": ("tailrace.commands.config", "Check the settings; print what is in force."),
     "doctor": ("tailrace.commands.doctor", "Report versions, disk, permissions, limits and providers."),
     "db": ("tailrace.commands.db", "Upgrade, measure and back up the store."),
+    "keys": ("tailrace.commands.keys", "Make, list, change and revoke keys."),
     "logs": ("tailrace.commands.logs", "List, follow and show completions and chains."),
     "replay": ("tailrace.commands.replay", "Ask logged requests again, of another model."),
     "classify": ("tailrace.commands.classify", "Label what is in the log or a file; status, report, review, import."),

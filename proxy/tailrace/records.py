@@ -333,6 +333,26 @@ Labelled = Label | Action | Definition | StudentChange
 """What the classifiers write down."""
 
 
+class ChangeKind(StrEnum):
+    """What an administrator did."""
+
+    KEY_CREATED = "key_created"
+    KEY_CHANGED = "key_changed"
+    KEY_REVOKED = "key_revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something an administrator did: a row of the audit, never changed, and what follows from it."""
+
+    id: UUID  # version 7: the same change filed again is the same
+    at_us: int
+    who: str  # the admin key's id, or `command:` and the user that ran it
+    what: str  # a ChangeKind word
+    about: str  # the id of what was changed
+    details: Json  # its whole new state, of a key
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """Calls that passed without being logged, because the user chose `on_log_failure = "serve"`."""

@@ -22,8 +22,9 @@ from tailrace.classify.ready import Ready
 from tailrace.classify.tasks import TASKS
 from tailrace.commands.classify_chosen import Name, chosen
 from tailrace.commands.classify_files import rows_of
-from tailrace.commands.classify_keeping import Keeper, keeping
+from tailrace.commands.classify_keeping import keeping
 from tailrace.commands.classify_values import value_in
+from tailrace.commands.keeping import Keeper
 from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import reading
 from tailrace.commands.terminal import echo_json

@@ -23,9 +23,10 @@ from tailrace.classify.tasks import TASKS
 from tailrace.classify.written import new_id
 from tailrace.commands.classify_chosen import Name, chosen
 from tailrace.commands.classify_import import import_
-from tailrace.commands.classify_keeping import Keeper, keeping
+from tailrace.commands.classify_keeping import keeping
 from tailrace.commands.classify_keys import keys, need_terminal
 from tailrace.commands.classify_queue import QueueOrder, queue
+from tailrace.commands.keeping import Keeper
 from tailrace.commands.logs_labels import told
 from tailrace.commands.options import Config, DataDir
 from tailrace.commands.query import Query, query_of

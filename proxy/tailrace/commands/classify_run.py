@@ -25,8 +25,9 @@ from tailrace.classify.ready import Ready
 from tailrace.classify.serving import Serving
 from tailrace.commands.classify_chosen import Name, asks_model, chosen
 from tailrace.commands.classify_files import label_file, read_pieces
-from tailrace.commands.classify_keeping import Keeper, keeping
+from tailrace.commands.classify_keeping import keeping
 from tailrace.commands.classify_plan import Estimate, Measured, Planner, Price, measured
+from tailrace.commands.keeping import Keeper
 from tailrace.commands.long_work import Bar, agree
 from tailrace.commands.options import Config, DataDir
 from tailrace.commands.query import Query, query_of

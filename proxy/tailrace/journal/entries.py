@@ -16,6 +16,7 @@ from tailrace.journal.frames import Kind
 from tailrace.records import (
     Action,
     Attempt,
+    Change,
     Definition,
     End,
     Feedback,
@@ -28,7 +29,7 @@ from tailrace.records import (
     StudentChange,
 )
 
-_R = TypeVar("_R", Start, Retried, End, Gap, Feedback, Attempt, Labelled)
+_R = TypeVar("_R", Start, Retried, End, Gap, Feedback, Attempt, Labelled, Change)
 
 
 class Unreadable(Exception):
@@ -48,7 +49,8 @@ LABELLED: Final[dict[Kind, type[Labelled]]] = {
 """What the classifiers write down, by its kind."""
 _KIND_OF: Final = {record: kind for kind, record in LABELLED.items()}
 _FIELDS: Final[dict[type, frozenset[str]]] = {
-    record: frozenset(_names(record)) for record in (Start, Retried, End, Gap, Feedback, Attempt, *LABELLED.values())
+    record: frozenset(_names(record))
+    for record in (Start, Retried, End, Gap, Feedback, Attempt, Change, *LABELLED.values())
 }
 
 
@@ -65,6 +67,7 @@ _pack_end: Final = _packer(End)
 _pack_gap: Final = _packer(Gap)
 _pack_feedback: Final = _packer(Feedback)
 _pack_attempt: Final = _packer(Attempt)
+_pack_change: Final = _packer(Change)
 _pack_labelled: Final = {record: _packer(record) for record in LABELLED.values()}
 
 
@@ -103,6 +106,11 @@ def encode_labelled(said: Labelled) -> tuple[Kind, bytes]:
     return _KIND_OF[type(said)], orjson.dumps(_pack_labelled[type(said)](said))
 
 
+def encode_change(change: Change) -> bytes:
+    """Header of a CHANGE record. Raises TypeError where its JSON cannot be written."""
+    return orjson.dumps(_pack_change(change))
+
+
 def decode_start(header: bytes) -> Start:
     """A START record's header. Raises Unreadable."""
     return _build(Start, _load(header))
@@ -134,6 +142,15 @@ def decode_feedback(header: bytes) -> Feedback:
     raw = _load(header)
     raw.setdefault("key", None)
     return _build(Feedback, raw)
+
+
+def decode_change(header: bytes) -> Change:
+    """A CHANGE record's header. Raises Unreadable."""
+    raw = _load(header)
+    raw["id"] = _uuid(raw.get("id"))
+    if type(raw.get("at_us")) is not int:
+        raise Unreadable("no time")
+    return _build(Change, raw)
 
 
 def decode_labelled(kind: Kind, header: bytes) -> Labelled:

@@ -43,6 +43,7 @@ class Kind(IntEnum):
     AMEND = 10  # another End for a completion: its answer was cut after END was written, or END could not be
     DEFINITION = 11  # of a classifier's version
     STUDENT = 12  # a student of a classifier changed its state
+    CHANGE = 13  # an administrator did something
 
 
 _KINDS: Final = {int(kind): kind for kind in Kind}

@@ -33,7 +33,7 @@ from tailrace.journal.segment import Disk, PosixDisk, Segment, bytes_on_disk, ma
 from tailrace.journal.space import Place
 from tailrace.journal.supply import SEAL_BYTES, Supply, Ticket
 from tailrace.journal.thread import DiskThread
-from tailrace.records import End, Feedback, Gap, Labelled, Retried, Start, Status
+from tailrace.records import Change, End, Feedback, Gap, Labelled, Retried, Start, Status
 from tailrace.settings import Log
 
 RETRY_S: Final = 1.0
@@ -169,6 +169,10 @@ class Journal:
         """Returns when all of it is durable. Raises LogUnavailable, and then some of it may be in the log."""
         for waiter in [self.label(one) for one in said]:
             await waiter
+
+    async def change(self, change: Change) -> None:
+        """Returns when it is durable. Raises LogUnavailable."""
+        await self._note(Kind.CHANGE, entries.encode_change(change))
 
     def _note(self, kind: Kind, header: bytes) -> Waiter:
         """A record that belongs to no running completion; the waiter resolves when it is durable."""

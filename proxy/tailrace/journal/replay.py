@@ -22,7 +22,7 @@ from tailrace.journal.entries import LABELLED, Unreadable
 from tailrace.journal.frames import NOBODY, Frame, Kind, Torn
 from tailrace.journal.segment import SUFFIX_NEW, Name
 from tailrace.journal.tail import Damage, Tail
-from tailrace.records import Amended, Closed, End, Feedback, Gap, Labelled, Poison, Retried
+from tailrace.records import Amended, Change, Closed, End, Feedback, Gap, Labelled, Poison, Retried
 
 BATCH_BYTES: Final = 64 * 2**20
 """Of request and answer bodies in a batch; one completion more may exceed it."""
@@ -37,6 +37,7 @@ class Batch:
     gaps: list[Gap] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
     labelled: list[Labelled] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     poisons: list[Poison] = field(default_factory=list)
     held: list[Tail] = field(default_factory=list)
     size_bytes: int = 0
@@ -45,7 +46,7 @@ class Batch:
         return len(self) > 0
 
     def __len__(self) -> int:
-        beside = len(self.gaps) + len(self.feedback) + len(self.labelled) + len(self.poisons)
+        beside = len(self.gaps) + len(self.feedback) + len(self.labelled) + len(self.changes) + len(self.poisons)
         return len(self.closed) + len(self.amended) + beside
 
 
@@ -226,6 +227,9 @@ class Replay:
             _hold(batch, tail)
         elif frame.kind is Kind.FEEDBACK:
             batch.feedback.append(entries.decode_feedback(frame.header))
+            _hold(batch, tail)
+        elif frame.kind is Kind.CHANGE:
+            batch.changes.append(entries.decode_change(frame.header))
             _hold(batch, tail)
         elif frame.kind in LABELLED:
             batch.labelled.append(entries.decode_labelled(frame.kind, frame.header))

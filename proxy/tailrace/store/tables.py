@@ -324,6 +324,31 @@ class DeadLetter(SQLModel, table=True):
     raw: bytes
 
 
+class ApiKey(SQLModel, table=True):
+    """A key as it stands after the last change of it. `state` is `keys.key_json`; a revoked key stays."""
+
+    __tablename__: ClassVar[str] = "api_key"
+
+    id: str = Field(primary_key=True)
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    changed_us: int = Field(sa_type=BigInteger)
+    state: bytes
+
+
+class Audit(SQLModel, table=True):
+    """What administrators did, a row each, only ever added to."""
+
+    __tablename__: ClassVar[str] = "audit"
+
+    seq: int = Field(primary_key=True)
+    id: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    at_us: int = Field(sa_type=BigInteger)
+    who: str
+    what: str
+    about: str
+    details: bytes
+
+
 class Migration(SQLModel, table=True):
     """Which numbered migrations this store has."""
 

@@ -13,6 +13,7 @@ from tailrace.settings import Settings
 from tailrace.store.engine import checkpoint, open_writer
 from tailrace.store.migrations import upgrade
 from tailrace.writer.ingest import Ingest
+from tailrace.writer.keyfile import KeyFile
 from tailrace.writer.prices import Prices
 from tailrace.writer.process import file_all
 
@@ -30,8 +31,10 @@ async def drain(settings: Settings, data_dir: Path, clock: Clock) -> None:
         await upgrade(connection, data_dir, now_us=clock.now_us())
         ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings))
         replay = Replay(data_dir / "journal")
+        keys = KeyFile(connection, data_dir, clock)
+        await keys.publish()
         try:
-            await file_all(settings, connection, ingest, replay, ending)
+            await file_all(settings, connection, ingest, replay, keys, ending)
         finally:
             replay.close()
         await checkpoint(connection, truncate=True)

@@ -17,12 +17,13 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace.records import Amended, Closed, Feedback, Gap, Labelled, Poison
+from tailrace.records import Amended, Change, Closed, Feedback, Gap, Labelled, Poison
 from tailrace.store.codec import Codec
 from tailrace.store.engine import is_passing
 from tailrace.writer import asking
 from tailrace.writer.aside import Refused, amend, count_gaps, set_aside
 from tailrace.writer.catalog import Catalog, read_last
+from tailrace.writer.changes import file_changes, poison_of_change
 from tailrace.writer.feedback import Waiter, Waiting, file_feedback, find_waiting, read_waiting
 from tailrace.writer.filing import Filing
 from tailrace.writer.labelled import file_labelled, poison_of
@@ -77,6 +78,7 @@ class Ingest:
         amended: Sequence[Amended] = (),
         feedback: Sequence[Feedback] = (),
         labelled: Sequence[Labelled] = (),
+        changes: Sequence[Change] = (),
     ) -> Filed:
         """Files all of it; returns when it is committed, however long the store keeps it waiting."""
         prepared: list[Prepared] = []
@@ -98,6 +100,7 @@ class Ingest:
         await self._in_halves(amended, self._amend, refuse)
         await self._in_halves(feedback, self._feedback, refuse)
         await self._in_halves(labelled, self._labelled, lambda one, why: odd.append(poison_of(one, why)))
+        await self._in_halves(changes, self._changes, lambda one, why: odd.append(poison_of_change(one, why)))
         if refused or odd:
             await self._try_until_taken(lambda: self._set_aside(refused, odd))
         if waiters := self._waiting.meant_by(prepared, self._catalog.last.started_us):
@@ -165,6 +168,11 @@ class Ingest:
 
     async def _labelled(self, some: Sequence[Labelled]) -> int:
         await file_labelled(self._connection, some)
+        await self._connection.commit()
+        return len(some)
+
+    async def _changes(self, some: Sequence[Change]) -> int:
+        await file_changes(self._connection, some)
         await self._connection.commit()
         return len(some)
 

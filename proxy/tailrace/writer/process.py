@@ -20,6 +20,7 @@ from tailrace.settings_load import load
 from tailrace.store.engine import checkpoint, open_writer
 from tailrace.store.migrations import upgrade
 from tailrace.writer.ingest import Ingest
+from tailrace.writer.keyfile import KeyFile
 from tailrace.writer.prices import Prices
 
 _CHECKPOINT_BATCHES: Final = 20
@@ -38,21 +39,29 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what the writer reads holds until the next start
     parent.watch(loop, stopping.set)
     async with open_writer(data_dir) as connection:
-        for step in await upgrade(connection, data_dir, now_us=Clock(spec.anchor_ns).now_us()):
+        clock = Clock(spec.anchor_ns)
+        for step in await upgrade(connection, data_dir, now_us=clock.now_us()):
             log.info("migrated the store", number=step.number, name=step.name)
+        keys = KeyFile(connection, data_dir, clock)
+        await keys.publish()
         ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings))
         replay = Replay(data_dir / "journal")
         collector.spare()
         parent.report_ready()
         try:
-            await file_all(settings, connection, ingest, replay, stopping)
+            await file_all(settings, connection, ingest, replay, keys, stopping)
         finally:
             replay.close()
         await checkpoint(connection, truncate=True)
 
 
 async def file_all(
-    settings: Settings, connection: AsyncConnection, ingest: Ingest, replay: Replay, stopping: asyncio.Event
+    settings: Settings,
+    connection: AsyncConnection,
+    ingest: Ingest,
+    replay: Replay,
+    keys: KeyFile,
+    stopping: asyncio.Event,
 ) -> None:
     """File what comes; returns when `stopping` was set and what had come until then is filed."""
     batches = 0
@@ -61,10 +70,13 @@ async def file_all(
         batch = replay.poll(settings.store.batch_rows)
         if batch:
             filed = await ingest.file(
-                batch.closed, batch.gaps, batch.poisons, batch.amended, batch.feedback, batch.labelled
+                batch.closed, batch.gaps, batch.poisons, batch.amended, batch.feedback, batch.labelled, batch.changes
             )
+            if batch.changes:  # before the segments go: after a crash in between, all of it is done again
+                await keys.publish()
             replay.done(batch)
             metrics.ingested(filed.rows, filed.dead_letters, replay.backlog_bytes)
+            await keys.stand_behind()
             batches += 1
             if batches % _CHECKPOINT_BATCHES == 0:
                 await checkpoint(connection)
@@ -74,6 +86,7 @@ async def file_all(
         if batches % _CHECKPOINT_BATCHES:
             batches = 0
             await checkpoint(connection)
+        await keys.stand_behind()
         await _pause(stopping, settings.store.ingest_interval_ms / 1000)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.errors import UserError, WorkFailed
 from tailrace.store.backup import backup
-from tailrace.store.migrations import m0001_spine, m0002_clients, m0003_labels
+from tailrace.store.migrations import m0001_spine, m0002_clients, m0003_labels, m0004_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ STEPS: Final = (
     Step(1, "spine", {"sqlite": m0001_spine.SQLITE}),
     Step(2, "clients", {"sqlite": m0002_clients.SQLITE}),
     Step(3, "labels", {"sqlite": m0003_labels.SQLITE}),
+    Step(4, "keys", {"sqlite": m0004_keys.SQLITE}),
 )
 
 _LEDGER: Final = """
