@@ -109,6 +109,9 @@ def test_every_block_does_what_it_says(tmp_path: Path) -> None:
         assert (kind, classifier.split("\n")[0]) == ("toml", "[classifiers.reply_intent]")
         (tmp_path / "labels.toml").write_text(classifier)
         assert newcomer.shell(".venv/bin/tailrace check-config --config labels.toml").startswith("# ok")
+        client, admin, *listed = newcomer.shell(next(blocks)[1]).splitlines()
+        assert (client[:3], admin[:9]) == ("tr-", "tr-admin-")
+        assert [line.split()[1:3] for line in listed] == [["client", "shop"], ["admin", "boss"]]
     assert next(blocks, None) is None, "a block that is not run here"
     assert datadir.holder(data) is None, "Ctrl-C ends all of it"
 

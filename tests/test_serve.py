@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ import pytest
 from tailrace import datadir
 from tailrace.children import Backoff
 from tailrace.errors import UserError
+from tailrace.keys import SNAPSHOT, Key, KeyKind, snapshot
 from tailrace.serve import needs_restart
 from tailrace.settings import Chains, Server, Settings
 
@@ -416,9 +418,20 @@ def test_a_folder_that_held_something_keeps_its_mode(stage: Stage) -> None:
         assert stat.S_IMODE((stage.data / name).stat().st_mode) & 0o077 == 0, name
 
 
-def test_an_address_that_others_can_reach_is_warned_of(stage: Stage) -> None:
+def test_an_address_that_others_can_reach_needs_an_admin_key(stage: Stage) -> None:
+    assert stage.start(TAILRACE_SERVER__HOST="0.0.0.0").wait(GUARD_S) == 2
+    assert "server.host 0.0.0.0: others can reach this address, and there is no admin key yet" in stage.errors.next()
+    key = Key(id="key_1", hash=bytes(32), kind=KeyKind.ADMIN, name="ada", created_us=1)
+    for kept in (replace(key, revoked_us=5), replace(key, expires_us=5), replace(key, kind=KeyKind.READ)):
+        stage.data.mkdir(exist_ok=True)
+        (stage.data / SNAPSHOT).write_bytes(snapshot([kept], 1))
+        assert stage.start(TAILRACE_SERVER__HOST="0.0.0.0").wait(GUARD_S) == 2, kept
+    (stage.data / SNAPSHOT).write_bytes(snapshot([key], 1))
     stage.up(stage.start(TAILRACE_SERVER__HOST="0.0.0.0"))
-    stage.logged("no keys yet: everyone who can reach this address can use your provider keys")
+
+
+def test_an_admin_key_in_the_settings_will_do(stage: Stage) -> None:
+    stage.up(stage.start(TAILRACE_SERVER__HOST="0.0.0.0", TAILRACE_KEYS__ADMIN="env:ADMIN", ADMIN="a" * 40))
 
 
 def test_pauses_between_crashes_double_and_begin_anew_after_a_steady_time() -> None:

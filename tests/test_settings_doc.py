@@ -50,7 +50,7 @@ def test_what_the_example_comments_out_loads_too(tmp_path: Path, monkeypatch: py
     text = text.replace('transport = "pool"', 'transport = "httpx"')  # the pool goes through no proxy
     text = text.replace('when = "after"', 'when = "before"').replace("\nquestion", "\n#question")  # it is no qa
     path.write_text(text + '\n[models.retention-bot]\ntargets = [{provider = "sim", model = "echo"}]\n')
-    settings = load(path, dict.fromkeys(re.findall(r'"env:(\w+)"', text), "key"))
+    settings = load(path, dict.fromkeys(re.findall(r'"env:(\w+)"', text), "key" * 11))
     alias = settings.models["support-bot"]
     assert [target.provider for target in alias.targets] == ["openai", "sim"]
     assert alias.fallback == (Fallback(provider="openai", model="gpt-5"),)

@@ -38,6 +38,8 @@ class Code(StrEnum):
     SLOW_BODY = "caller_slow_body"
     WEBSOCKET = "caller_websocket"
     FORBIDDEN = "caller_forbidden"
+    NO_KEY = "caller_no_key"
+    KEY_FORBIDS = "caller_key_forbids"
     CANNOT_TRANSLATE = "caller_cannot_translate"
     OVERLOADED = "policy_overloaded"
     DRAINING = "policy_draining"
@@ -48,6 +50,7 @@ class Code(StrEnum):
     PROVIDER_STATUS = "provider_status"
     PROVIDER_TOO_LARGE = "provider_too_large"
     LOG_UNAVAILABLE = "tailrace_log_unavailable"
+    KEYS_UNKNOWN = "tailrace_keys_unknown"
     INTERNAL = "tailrace_internal"
 
 

@@ -91,8 +91,10 @@ def token_hash(token: bytes) -> bytes:
 
 def key_json(key: Key) -> Json:
     """A key as JSON, its hash in hex."""
-    said: dict[str, Json] = {field.name: getattr(key, field.name) for field in fields(Key)}
-    return {name: value for name, value in said.items() if value is not None} | {"hash": key.hash.hex()}
+    said: dict[str, Json] = {name: getattr(key, name) for name in _NAMES}
+    said |= {"hash": key.hash.hex(), "kind": key.kind.value, "on_revoke": key.on_revoke.value}
+    said |= {"models": list(key.models), "endpoints": list(key.endpoints)}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def key_of(said: Mapping[str, Json]) -> Key:

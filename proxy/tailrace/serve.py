@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ import structlog
 from tailrace import datadir
 from tailrace.children import Backoff, Child, Plan
 from tailrace.errors import TailraceError, UserError
+from tailrace.keys import SNAPSHOT, KeyKind, NoKey, read_snapshot
 from tailrace.listen import is_loopback, listen, url_of
 from tailrace.logging import configure
 from tailrace.settings import Settings
@@ -73,6 +75,7 @@ def serve(launch: Launch) -> None:
     configure(settings.log.level, process="supervisor")
     _raise_descriptor_limit()
     data_dir = settings.log.data_dir
+    _must_be_guarded(settings)
     with ExitStack() as stack:
         lock_fd, listener = _hold_and_listen(stack, settings)
         life_fd, life_end = os.pipe()
@@ -90,6 +93,23 @@ def serve(launch: Launch) -> None:
             listen_fd=listener.fileno(),
         )
         asyncio.run(Supervisor(launch, plan, settings, listener).run())
+
+
+def _must_be_guarded(settings: Settings) -> None:
+    """Raises UserError: others could reach the proxy, and nobody could let in or shut out any of them."""
+    host, data_dir = settings.server.host, settings.log.data_dir
+    if is_loopback(host) or settings.keys.admin is not None:
+        return
+    try:
+        kept = read_snapshot((data_dir / SNAPSHOT).read_bytes())
+    except (NoKey, OSError):
+        kept = {}
+    now_us = time.time_ns() // 1000
+    if not any(key.kind is KeyKind.ADMIN and key.is_open(now_us) for key in kept.values()):
+        raise UserError(
+            f"server.host {host}: others can reach this address, and there is no admin key yet; "
+            f"make one with `tailrace keys create NAME --admin --data-dir {data_dir}`, or set [keys] admin"
+        )
 
 
 def _hold_and_listen(stack: ExitStack, settings: Settings) -> tuple[int, socket.socket]:
@@ -155,10 +175,6 @@ class Supervisor:
         self._log.info("stopped")
 
     async def _start(self, group: asyncio.TaskGroup) -> None:
-        server = self._settings.server
-        if not is_loopback(server.host):
-            warning = "no keys yet: everyone who can reach this address can use your provider keys"
-            self._log.warning(warning, host=server.host, port=server.port)
         for stage in ([self._writer], self._relays):
             for child in stage:
                 group.create_task(child.keep(), name=child.name)

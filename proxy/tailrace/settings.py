@@ -46,7 +46,7 @@ class Server(Table):
     """Where the proxy listens and what it accepts."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    """Address to listen on. There are no keys yet, so anything but loopback lets everyone in who can reach it."""
+    """Address to listen on; one that is not loopback needs an admin key (`tailrace keys create NAME --admin`)."""
     port: Annotated[int, Field(ge=0, le=65535)] = 4700
     """Port to listen on; 0 takes a free one, which the ready line names."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
@@ -61,6 +61,15 @@ class Server(Table):
     """Addresses or networks (`10.0.0.0/8`) whose X-Forwarded-For and -Proto are believed; nobody's by default."""
     drain_s: Annotated[float, Field(ge=0)] = 20
     """On SIGTERM, how long running answers may go on before they are cut with an error event and logged so."""
+
+
+class Keys(Table):
+    """Who may call. As soon as there is a key, every call needs one; `tailrace keys` makes and revokes them."""
+
+    admin: SecretStr | None = None
+    """`env:NAME` or `file:/path`: an admin key that stands here and not in the store, such as a container's first."""
+    stale_s: Seconds = 3600
+    """How long known keys go on working when nobody can tell whether one was revoked: the writer is down."""
 
 
 class Log(Table):
@@ -290,6 +299,7 @@ class Settings(Table):
     """The whole configuration."""
 
     server: Server = Server()
+    keys: Keys = Keys()
     log: Log = Log()
     store: Store = Store()
     chains: Chains = Chains()

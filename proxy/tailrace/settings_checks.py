@@ -20,6 +20,8 @@ _AUTHS: Final = {
 }
 """How providers of a dialect take their keys; the first is the dialect's own."""
 
+_ADMIN_CHARS: Final = 32
+
 Path = tuple[str | int, ...]
 
 
@@ -35,6 +37,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     """Every problem that only shows when settings are seen together."""
     yield from _sizes(settings)
     yield from _trusted(settings)
+    yield from _admin(settings)
     for name, provider in settings.providers.items():
         yield from _provider(name, provider)
     yield from _known(settings, settings.default_provider, ("default_provider",))
@@ -48,6 +51,13 @@ def _sizes(settings: Settings) -> Iterator[Problem]:
         yield Problem(("log", "part_bytes"), f"must be less than log.segment_bytes ({log.segment_bytes})")
     if log.segment_bytes > log.journal_max_bytes:
         yield Problem(("log", "segment_bytes"), f"must not exceed log.journal_max_bytes ({log.journal_max_bytes})")
+
+
+def _admin(settings: Settings) -> Iterator[Problem]:
+    admin = settings.keys.admin
+    if admin is not None and len(admin.get_secret_value()) < _ADMIN_CHARS:
+        wanted = f"must have {_ADMIN_CHARS} characters or more; `openssl rand -hex 32` makes one"
+        yield Problem(("keys", "admin"), wanted)
 
 
 def _trusted(settings: Settings) -> Iterator[Problem]:

@@ -67,6 +67,7 @@ _UNSET: Final = {
     "url": "https://hooks.example.com/tailrace",
     "tag": "intent",
     "secret": "env:WEBHOOK_SECRET",
+    "admin": "env:ADMIN_KEY",
 }
 _SHOWN: Final = {
     "shadow": [{"provider": "openai", "model": "gpt-5-nano", "share": 0.05}],

@@ -37,19 +37,22 @@ def resolve_secrets(values: dict[str, Json], environ: Mapping[str, str]) -> Iter
                 for header in headers:
                     yield from _resolve_text(headers, header, ("providers", name, "headers"), environ)
             yield from _resolve_text(provider, "proxy", ("providers", name), environ)
-    webhooks = values.get("webhooks")
-    if isinstance(webhooks, dict):
-        yield from _resolve_secret(webhooks, environ)
+    for table, key, example in (("webhooks", "secret", "WEBHOOK_SECRET"), ("keys", "admin", "ADMIN_KEY")):
+        inside = values.get(table)
+        if isinstance(inside, dict):
+            yield from _resolve_secret(table, inside, key, environ, example)
 
 
-def _resolve_secret(webhooks: dict[str, Json], environ: Mapping[str, str]) -> Iterator[Problem]:
-    reference = webhooks.get("secret")
+def _resolve_secret(
+    table: str, values: dict[str, Json], key: str, environ: Mapping[str, str], example: str
+) -> Iterator[Problem]:
+    reference = values.get(key)
     if isinstance(reference, str):
         try:
-            webhooks["secret"] = resolve(reference, environ, "WEBHOOK_SECRET")
+            values[key] = resolve(reference, environ, example)
         except UnresolvedError as exc:
-            webhooks["secret"] = None
-            yield Problem(("webhooks", "secret"), str(exc))
+            values[key] = None
+            yield Problem((table, key), str(exc))
 
 
 def _resolve_key(name: str, provider: dict[str, Json], environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -62,7 +62,7 @@ async def test_a_broken_classifier_harms_neither_the_call_nor_the_relay(where: s
     async with asyncio.TaskGroup() as tasks:  # would pass on what a task raised
         relay: Any = SimpleNamespace(journal=journal, clock=clock, loop=loop, tasks=tasks, models=object())
         live: Any = SimpleNamespace(cascades=(Broken(where),), last_labels=LastLabels())
-        staged = await stage(relay, live, accepted, None)
+        staged = await stage(relay, live, accepted)
     assert staged.accepted is accepted
     assert staged.reply is None
     failed = [one for one in journal.said if isinstance(one, Label)]
@@ -73,4 +73,4 @@ async def test_calls_of_our_own_are_not_classified() -> None:
     arrival = Arrival(READY_ID, 0, 0.0)
     own = Accepted(arrival, chat.WIRE, [], b"", BODY, read_request(BODY, chat.WIRE), Told(), Origin.CLASSIFIER)
     nobody: Any = None
-    assert (await stage(nobody, nobody, own, None)).accepted is own
+    assert (await stage(nobody, nobody, own)).accepted is own

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -71,34 +72,35 @@ def create(
     kind = KeyKind.ADMIN if admin else KeyKind.READ if read else KeyKind.CLIENT
     token = new_token(kind, secrets.token_bytes(TOKEN_BYTES))
 
-    async def work(keeper: Keeper) -> Key:
-        now = keeper.clock.now_us()
-        key = Key(
-            id=f"key_{secrets.token_hex(6)}",
-            hash=token_hash(token.encode()),
-            kind=kind,
-            name=_named(name),
-            created_us=now,
-            project=_named(project),
-            expires_us=_expiry(expires, now),
-            models=tuple(models or ()),
-            endpoints=_endpoints(endpoints),
-            requests_per_min=rpm,
-            tokens_per_min=tpm,
-            concurrency=concurrency,
-            usd_per_day=usd_per_day,
-            usd_per_month=usd_per_month,
-            on_revoke=OnRevoke.CUT if cut_on_revoke else OnRevoke.FINISH,
-        )
-        await keeper.change(_change(ChangeKind.KEY_CREATED, key, now))
-        return key
-
-    key = _keep(config, data_dir, work)
+    wanted = Key(
+        id=f"key_{secrets.token_hex(6)}",
+        hash=token_hash(token.encode()),
+        kind=kind,
+        name=_named(name),
+        created_us=0,
+        project=_named(project),
+        models=tuple(models or ()),
+        endpoints=_endpoints(endpoints),
+        requests_per_min=rpm,
+        tokens_per_min=tpm,
+        concurrency=concurrency,
+        usd_per_day=usd_per_day,
+        usd_per_month=usd_per_month,
+        on_revoke=OnRevoke.CUT if cut_on_revoke else OnRevoke.FINISH,
+    )
+    key = _keep(config, data_dir, partial(_create, wanted, expires))
     if as_json:
         echo_json(orjson.dumps({"token": token, **_public(key)}))
         return
     typer.echo(token)
     typer.echo(f"{key.id} ({key.kind}): the token above is shown only now; what is kept is its hash", err=True)
+
+
+async def _create(wanted: Key, expires: str | None, keeper: Keeper) -> Key:
+    now = keeper.clock.now_us()
+    key = replace(wanted, created_us=now, expires_us=_expiry(expires, now))
+    await keeper.change(_change(ChangeKind.KEY_CREATED, key, now))
+    return key
 
 
 @app.command(name="list")

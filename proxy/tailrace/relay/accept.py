@@ -8,6 +8,7 @@ from tailrace.errors import Refused
 from tailrace.records import Endpoint, Origin
 from tailrace.relay.asked import Arrival, Prepared
 from tailrace.relay.body import read_body
+from tailrace.relay.callers import NOBODY, Caller
 from tailrace.relay.guard import Receive
 from tailrace.relay.live import Connection, Live, Relay
 from tailrace.relay.outbound import Header
@@ -37,6 +38,7 @@ class Accepted:
     idempotent: bool = False
     routed: str | None = None  # the model that an action gave the call to
     original: bytes | None = None  # the client's body, where an action added to it
+    caller: Caller = NOBODY
 
     @property
     def endpoint(self) -> Endpoint:
@@ -60,11 +62,15 @@ class Accepted:
             return b""
         return self.body if self.original is None else self.original
 
-    def plan(self, settings: Settings, caller: str | None) -> Plan:
+    @property
+    def sticky(self) -> bytes:
+        """By which a conversation stays with one target."""
+        return sticky_key(self.told.session, self.caller.name, self.told.user, self.request.first_user)
+
+    def plan(self, settings: Settings) -> Plan:
         if self.fixed is not None:
             return self.fixed
-        sticky = sticky_key(self.told.session, caller, self.told.user, self.request.first_user)
-        return plan(settings, self.routed or self.request.model, sticky)
+        return plan(settings, self.routed or self.request.model, self.sticky)
 
     def prepare(self, connection: Connection, model: str) -> Prepared:
         return prepare(self, connection, model)
@@ -80,8 +86,7 @@ class Unreadable:
     body: bytes
     told: Told
     why: Refused
-    origin: Origin
-    source: str | None
+    caller: Caller
     model: str = field(default="", init=False)
     stream: bool = field(default=False, init=False)
     step: int = field(default=1, init=False)
@@ -89,10 +94,18 @@ class Unreadable:
     idempotent: bool = field(default=False, init=False)
 
     @property
+    def origin(self) -> Origin:
+        return self.caller.origin
+
+    @property
+    def source(self) -> str | None:
+        return self.caller.source
+
+    @property
     def logged(self) -> bytes:
         return b"" if self.told.omits_request else self.body
 
-    def plan(self, settings: Settings, caller: str | None) -> Plan:  # noqa: ARG002 - the interface of what is asked
+    def plan(self, settings: Settings) -> Plan:  # noqa: ARG002 - the interface of what is asked
         raise self.why
 
     def prepare(self, connection: Connection, model: str) -> Prepared:  # noqa: ARG002 - the interface of what is asked
@@ -111,11 +124,14 @@ async def accept(
     relay.admit()
     server = live.settings.server
     headers = scope["headers"]
+    caller = relay.callers.who(headers, arrival.at_us)
     body = await read_body(receive, headers, limit=server.max_request_bytes, pause_s=server.body_timeout_s)
-    origin, source = relay.callers.on_behalf(headers)
     try:
         request = read_request(body, wire)
     except Refused as why:
-        return Unreadable(arrival, wire.endpoint, headers, body, read_told(headers, {}), why, origin, source)
+        return Unreadable(arrival, wire.endpoint, headers, body, read_told(headers, {}), why, caller)
+    caller.must_be_allowed(wire.endpoint, request.model)
     told = read_told(headers, request.parsed)
-    return Accepted(arrival, wire, headers, scope["query_string"], body, request, told, origin, source)
+    return Accepted(
+        arrival, wire, headers, scope["query_string"], body, request, told, caller.origin, caller.source, caller=caller
+    )

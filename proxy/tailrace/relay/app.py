@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,7 @@ from tailrace.relay.callers import Callers
 from tailrace.relay.completion import carry_out
 from tailrace.relay.connections import open_live
 from tailrace.relay.joined import JoinedProtocol
+from tailrace.relay.keyring import open_keyring
 from tailrace.relay.live import Relay
 from tailrace.relay.own_calls import OwnCalls
 from tailrace.settings import SIMULATED, Provider, Settings
@@ -83,7 +85,7 @@ async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir
             journal=journal,
             clock=clock,
             owner=owner,
-            callers=Callers(_callers_secret(data_dir)),
+            callers=Callers(_callers_secret(data_dir), open_keyring(data_dir, settings.keys, time.time)),
             tasks=tasks,
         )
         relay.models = OwnCalls(relay, carry_out)
@@ -97,9 +99,10 @@ async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir
 
 async def _report_regularly(relay: Relay) -> None:
     """Gauges are files that whichever worker is scraped reads, so each worker brings its own up to date; and takes the
-    students that the labeller has put there or taken away."""
+    keys that the writer has published, and the students that the labeller has put there or taken away."""
     while True:
         relay.report()
+        relay.callers.keyring.refresh()
         for serving in relay.live.servings:
             await serving.refresh()
         await asyncio.sleep(_REPORT_S)
@@ -199,6 +202,7 @@ def _reload(relay: Relay, spec: spawn.Spec) -> None:
         log.error("reload refused, the old settings stay", reason=str(error))  # noqa: TRY400 - the line says it all
         return
     relay.reload(live)
+    relay.callers.keyring.adopt(live.settings.keys)
     log.info("reloaded", config=relay.live.config_hash)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from tailrace.ids import uuid7
 from tailrace.records import Endpoint, Origin
+from tailrace.relay.callers import Caller
 from tailrace.relay.live import Connection, Relay
 from tailrace.relay.outbound import Header
 from tailrace.relay.routing import Plan
@@ -80,7 +81,10 @@ class Asked(Protocol):
     def idempotent(self) -> bool:
         """Acting on it twice is acting once."""
 
-    def plan(self, settings: Settings, caller: str | None) -> Plan:
+    @property
+    def caller(self) -> Caller: ...
+
+    def plan(self, settings: Settings) -> Plan:
         """Where it goes. Raises Refused."""
 
     def prepare(self, connection: Connection, model: str) -> Prepared:

@@ -24,32 +24,31 @@ from tailrace.classify.turn import Subject, subject_of
 from tailrace.classify.written import BROKEN, action_record, label_record, labelled, new_id, outcome_of, without_words
 from tailrace.errors import LogUnavailable
 from tailrace.journal.commits import Waiter
-from tailrace.records import DEFAULT_PROJECT, Action, Label, LabelMode, LabelSource, Origin
+from tailrace.records import Action, Label, LabelMode, LabelSource, Origin
 from tailrace.relay.accept import Accepted
 from tailrace.relay.acting import Staged, carried_out, label_header
 from tailrace.relay.live import Live, Relay
-from tailrace.relay.routing import sticky_key
 
 log = structlog.get_logger("tailrace.classify")
 
 
-async def stage(relay: Relay, live: Live, accepted: Accepted, caller: str | None) -> Staged:
+async def stage(relay: Relay, live: Live, accepted: Accepted) -> Staged:
     """The call as it goes on. Raises nothing but a cancellation."""
     if accepted.origin is not Origin.APP:
         return Staged(accepted)
     try:
-        found = await _label(relay, live, accepted, caller)
+        found = await _label(relay, live, accepted)
         return _act(relay, live, accepted, found) if found else Staged(accepted)
     except Exception:
         log.exception("the classifier stage failed, the call goes on", id=str(accepted.arrival.id))
         return Staged(accepted)
 
 
-async def _label(relay: Relay, live: Live, accepted: Accepted, caller: str | None) -> dict[str, Said]:
+async def _label(relay: Relay, live: Live, accepted: Accepted) -> dict[str, Said]:
     """What each classifier that is for this call says, of those that said something in time."""
     begun = relay.loop.time()
     begun_us = relay.clock.now_us()
-    sticky = sticky_key(accepted.told.session, caller, accepted.told.user, accepted.request.first_user)
+    sticky = accepted.sticky
     found: dict[str, Said] = {}
     asked: list[tuple[float, str, asyncio.Task[Said]]] = []
     for cascade, subject in _subjects(live, accepted, sticky):
@@ -78,7 +77,7 @@ def _subjects(live: Live, accepted: Accepted, sticky: bytes) -> Iterator[tuple[C
         settings = cascade.ready.settings
         if not applies(
             settings.applies_to, endpoint=accepted.endpoint, model=accepted.model, step=accepted.step,
-            project=DEFAULT_PROJECT, tags=accepted.told.tags,
+            project=accepted.caller.project, tags=accepted.told.tags,
         ):  # fmt: skip
             continue
         previous = live.last_labels.get(cascade.ready.name, sticky)

@@ -22,7 +22,7 @@ from tailrace.errors import (
     ProviderTruncated,
     Refused,
 )
-from tailrace.records import CACHE, DEFAULT_PROJECT, TAILRACE, End, Endpoint, Origin, Start, Status
+from tailrace.records import CACHE, TAILRACE, End, Endpoint, Origin, Start, Status
 from tailrace.relay.accept import Accepted, accept
 from tailrace.relay.asked import Asked, arrive
 from tailrace.relay.attempts import Attempts, status_of
@@ -68,7 +68,7 @@ async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], r
         return
     relay.entered(accepted.origin)
     try:
-        staged = await stage(relay, live, accepted, relay.callers.name(accepted.headers))
+        staged = await stage(relay, live, accepted)
     finally:
         relay.ended(accepted.origin)
     reply.ours = staged.headers
@@ -102,7 +102,6 @@ class _Completion:
         self._reply = reply
         self._upload = upload
         self._said = said
-        self._caller = relay.callers.name(asked.headers)
         self._entry: Entry = Unlogged()
         self._gone = False
         self._attempts: Attempts | None = None
@@ -119,7 +118,7 @@ class _Completion:
         plan: Plan | None = None
         try:
             if self._said is None:
-                plan = self._asked.plan(self._live.settings, self._caller)
+                plan = self._asked.plan(self._live.settings)
         except Refused as refused:
             self._failed(Status.REFUSED, refused)
         kept, giver = self._at_hand(plan)
@@ -156,7 +155,7 @@ class _Completion:
             return None
         cache = self._live.caches[plan.alias]
         self._cache_key = cache_key(
-            plan, project=DEFAULT_PROJECT, caller=self._caller, endpoint=asked.endpoint, query=asked.query,
+            plan, project=asked.caller.project, caller=asked.caller.name, endpoint=asked.endpoint, query=asked.query,
             headers=asked.headers, body=asked.body, parsed=asked.request.parsed,
         )  # fmt: skip
         kept = cache.get(self._cache_key, self._course.time())
@@ -180,7 +179,7 @@ class _Completion:
         route = plan.targets[0] if plan else None
         start = Start(
             at_us=asked.arrival.at_us,
-            project=DEFAULT_PROJECT,
+            project=asked.caller.project,
             endpoint=asked.endpoint,
             provider=giver or (route.provider if route else ""),
             model=asked.model,
@@ -188,7 +187,7 @@ class _Completion:
             stream=asked.stream,
             step=asked.step,
             origin=asked.origin,
-            key=self._caller,
+            key=asked.caller.name,
             session=told.session,
             user=told.user,
             tags=told.tags,

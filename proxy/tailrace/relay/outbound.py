@@ -4,9 +4,10 @@ Both are allow-lists: a header that is on neither stays here, so that no credent
 travels by accident.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from tailrace.keys import is_token
 from tailrace.wire.dialect import Dialect
 
 Header = tuple[bytes, bytes]
@@ -80,11 +81,26 @@ def provider_headers(
 
 
 def caller_credential(headers: Iterable[Header]) -> Header | None:
-    """The header in which a caller brought a key, as OpenAI's, Anthropic's, Azure's or Google's clients do."""
+    """The header in which a caller brought a provider's key, as OpenAI's, Anthropic's, Azure's or Google's clients do.
+
+    A key of ours is none: it opens this proxy, and no provider is shown it.
+    """
     for name, value in headers:
-        if name in _CREDENTIALS:
+        if name in _CREDENTIALS and not is_token(bare(name, value)):
             return name, value
     return None
+
+
+def credentials(headers: Iterable[Header]) -> Iterator[bytes]:
+    """All keys that a caller brought, each without the word before it."""
+    for name, value in headers:
+        if name in _CREDENTIALS:
+            yield bare(name, value)
+
+
+def bare(name: bytes, value: bytes) -> bytes:
+    """The key in a header that brings one."""
+    return value[len(b"Bearer ") :] if name == b"authorization" and value[:7].lower() == b"bearer " else value
 
 
 def client_headers(answered: Iterable[Header], completion_id: bytes) -> list[Header]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tailrace.errors import Code, Refused
 from tailrace.relay.asked import Arrival, Prepared
 from tailrace.relay.live import Connection
-from tailrace.relay.outbound import Header, caller_credential, provider_headers
+from tailrace.relay.outbound import Header, bare, caller_credential, provider_headers
 from tailrace.relay.tap import BodyTap, StreamTap, Tap, TranslatedBodyTap, TranslatedStreamTap
 from tailrace.upstream.client import Outgoing, Upload
 from tailrace.wire.dialect import Translation
@@ -135,6 +135,4 @@ def _credential(headers: list[Header], connection: Connection, *, translated: bo
     brought = caller_credential(headers)
     if brought is None or not translated:
         return brought
-    name, value = brought
-    key = value[len(b"Bearer ") :] if name == b"authorization" and value[:7].lower() == b"bearer " else value
-    return connection.name_credential(key)
+    return connection.name_credential(bare(*brought))

@@ -17,6 +17,7 @@ from tailrace.errors import ANTHROPIC, OPENAI, CallError, Code, Refused
 from tailrace.records import Endpoint, Json, Origin
 from tailrace.relay.asked import Arrival, Prepared, arrive
 from tailrace.relay.body import ClientLeft, too_large
+from tailrace.relay.callers import NOBODY, Caller
 from tailrace.relay.completion import carry_out
 from tailrace.relay.guard import Receive
 from tailrace.relay.live import Connection, Live, Relay
@@ -55,6 +56,7 @@ class Passed:
     step: int = 1
     origin: Origin = Origin.APP
     source: str | None = None
+    caller: Caller = NOBODY
 
     @property
     def model(self) -> str:
@@ -77,7 +79,7 @@ class Passed:
     def idempotent(self) -> bool:
         return self.method in ("GET", "HEAD")
 
-    def plan(self, settings: Settings, caller: str | None) -> Plan:  # noqa: ARG002 - the interface of what is asked
+    def plan(self, settings: Settings) -> Plan:
         named = header_text(self.headers, b"x-tailrace-provider")
         if named is not None:
             return plan_to(settings, named)
@@ -108,7 +110,9 @@ async def pass_on(relay: Relay, scope: Mapping[str, Any], receive: Receive, send
     try:
         relay.admit()
         _check(path, scope["headers"])
-        asked = await _read(live, arrival, scope, client)
+        caller = relay.callers.who(scope["headers"], arrival.at_us)
+        asked = await _read(live, arrival, scope, client, caller)
+        caller.must_be_allowed(Endpoint.OTHER, asked.model)
     except ClientLeft:
         return
     except CallError as refused:
@@ -127,7 +131,7 @@ def _check(path: bytes, headers: list[Header]) -> None:
         raise Refused(Code.INVALID_REQUEST, "The path has `.` or `..` in it.", status=400)
 
 
-async def _read(live: Live, arrival: Arrival, scope: Mapping[str, Any], client: ClientBody) -> Passed:
+async def _read(live: Live, arrival: Arrival, scope: Mapping[str, Any], client: ClientBody, caller: Caller) -> Passed:
     headers = scope["headers"]
     length = header(headers, b"content-length")
     size = int(length) if length is not None else None
@@ -146,8 +150,9 @@ async def _read(live: Live, arrival: Arrival, scope: Mapping[str, Any], client: 
     told = read_told(headers, parsed)
     path = scope["raw_path"].decode("ascii", "replace").removeprefix("/v1")
     return Passed(
-        arrival, scope["method"], path, scope["query_string"], headers, told, upload=upload, body=body, parsed=parsed
-    )
+        arrival, scope["method"], path, scope["query_string"], headers, told, upload=upload, body=body, parsed=parsed,
+        origin=caller.origin, source=caller.source, caller=caller,
+    )  # fmt: skip
 
 
 def _is_json(headers: list[Header]) -> bool:

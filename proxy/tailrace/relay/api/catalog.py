@@ -13,6 +13,7 @@ from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 
 from tailrace.errors import ANTHROPIC, OPENAI, CallError, Code, Refused
+from tailrace.relay.callers import Caller
 from tailrace.relay.catalog import Catalog, fetch
 from tailrace.relay.live import Live, Relay
 from tailrace.relay.outbound import Header, client_headers, header
@@ -37,7 +38,7 @@ class ModelRoutes:
         async def models(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001 - ASGI's signature
             reply = Reply(send, self._relay.new_id(), ANTHROPIC if _is_anthropic(scope["headers"]) else OPENAI)
             try:
-                await self._list(scope, reply)
+                await self._list(scope, reply, self._who(scope))
             except CallError as error:
                 await reply.fail(error)
 
@@ -48,21 +49,30 @@ class ModelRoutes:
         if scope["method"] == "GET":
             id_ = unquote(scope["raw_path"][len(MODELS) :].decode("latin-1"))
             headers = scope["headers"]
-            found = next((model for model in await self._models(headers) if model.id == id_), None)
+            reply = Reply(send, self._relay.new_id())
+            try:
+                caller = self._who(scope)
+            except CallError as error:
+                await reply.fail(error)
+                return
+            models = await self._models(headers)
+            found = next((model for model in models if model.id == id_ and caller.may_ask_for(id_)), None)
             if found is not None:
-                reply = Reply(send, self._relay.new_id())
                 await _answer(reply, (as_anthropic if _is_anthropic(headers) else as_openai)(found))
                 return
         await pass_on(self._relay, scope, receive, send)
 
-    async def _list(self, scope: Mapping[str, Any], reply: Reply) -> None:
+    def _who(self, scope: Mapping[str, Any]) -> Caller:
+        return self._relay.callers.who(scope["headers"], self._relay.clock.now_us())
+
+    async def _list(self, scope: Mapping[str, Any], reply: Reply, caller: Caller) -> None:
         if scope["method"] != "GET":
             raise Refused(Code.METHOD_NOT_ALLOWED, f"/v1/models takes GET, not {scope['method']}.", status=405)
         headers, asked = scope["headers"], parse_qs(scope["query_string"].decode("latin-1"))
         if "provider" in asked:
             await _pass_through(self._relay.live, asked["provider"][0], headers, reply)
             return
-        models = await self._models(headers)
+        models = [model for model in await self._models(headers) if caller.may_ask_for(model.id)]
         await _answer(reply, _page(models, asked) if _is_anthropic(headers) else openai_list(models))
 
     async def _models(self, headers: list[Header]) -> list[Model]:

@@ -8,7 +8,6 @@ from litestar.handlers import ASGIRouteHandler
 
 from tailrace import metrics
 from tailrace.errors import CallError, Code, Refused
-from tailrace.records import DEFAULT_PROJECT
 from tailrace.relay.body import ClientLeft, read_body
 from tailrace.relay.live import Relay
 from tailrace.relay.outbound import client_headers, header_text
@@ -42,12 +41,13 @@ async def _take(relay: Relay, scope: Any, receive: Any) -> bytes:
     if scope["method"] != "POST":
         raise Refused(Code.METHOD_NOT_ALLOWED, f"/v1/feedback takes POST, not {scope['method']}.", status=405)
     headers = scope["headers"]
+    caller = relay.callers.who(headers, relay.clock.now_us())
     body = await read_body(receive, headers, limit=_LIMIT, pause_s=relay.live.settings.server.body_timeout_s)
     said = read_feedback(
         body,
         at_us=relay.clock.now_us(),
-        project=DEFAULT_PROJECT,
-        key=relay.callers.name(headers),
+        project=caller.project,
+        key=caller.name,
         idempotency=header_text(headers, b"idempotency-key"),
     )
     await relay.journal.feedback(said)

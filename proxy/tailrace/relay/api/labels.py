@@ -1,7 +1,8 @@
 """`/api/classifiers`, `/api/labels`: what classifiers said and did, read from the store.
 
-There are no keys yet, so only this machine may ask: the proxy must listen on a loopback address and be called by one,
-which keeps out web pages that point a name of theirs here. The store's libraries are loaded with the first question.
+An admin or a read key opens them. As long as there are no keys only this machine may ask: the proxy must listen on a
+loopback address and be called by one, which keeps out web pages that point a name of theirs here. The store's libraries
+are loaded with the first question.
 """
 
 import asyncio
@@ -100,7 +101,11 @@ async def _answer(relay: Relay, request: Request[Any, Any, Any], read: Read) -> 
 
 
 def _check(relay: Relay, request: Request[Any, Any, Any]) -> None:
-    """Raises Refused: somebody else than this machine asks, or may."""
+    """Raises Refused: without a key that opens the API; where there are none, somebody else than this machine asks."""
+    ring = relay.callers.keyring
+    if ring.is_on:
+        ring.administrator(request.scope["headers"], relay.clock.now_us(), writes=False)
+        return
     host = request.url.hostname or ""
     if not is_loopback(relay.live.settings.server.host) or not is_loopback(host.strip("[]")):
         message = "The API answers only on a loopback address, called by that address, as long as there are no keys."
