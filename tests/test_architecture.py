@@ -25,10 +25,10 @@ FILE_LINES: Final = 400
 FUNCTION_LINES: Final = 50
 
 LAYERS: Final = [
-    {"records", "ids", "errors", "clock", "__init__"},
+    {"records", "ids", "errors", "clock", "bounded", "__init__"},
     {"settings", "settings_checks", "settings_schema", "settings_secrets", "settings_source", "settings_load",
      "settings_doc", "settings_examples", "settings_table", "settings_classifiers", "settings_classifier_checks",
-     "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal", "keys"},
+     "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal", "keys", "limits", "prices"},
     {"wire", "chains"},
     {"simulate"},
     {"journal", "upstream", "store"},

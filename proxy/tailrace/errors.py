@@ -41,6 +41,8 @@ class Code(StrEnum):
     NO_KEY = "caller_no_key"
     KEY_FORBIDS = "caller_key_forbids"
     CANNOT_TRANSLATE = "caller_cannot_translate"
+    RATE_LIMITED = "policy_rate_limited"
+    BUDGET = "policy_budget"
     OVERLOADED = "policy_overloaded"
     DRAINING = "policy_draining"
     PROVIDER_UNREACHABLE = "provider_unreachable"

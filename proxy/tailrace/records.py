@@ -186,6 +186,8 @@ class Start:
     external_id: str | None = None  # the caller's own id of this call
     trace: str | None = None
     omits: str | None = None  # what is not logged: `request`, `answer` or `both`
+    reserved_tokens: int | None = None  # what the key's limits counted it with, to be settled when it is filed
+    reserved_micro_usd: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from tailrace import datadir
 from tailrace.children import Backoff, Child, Plan
 from tailrace.errors import TailraceError, UserError
 from tailrace.keys import SNAPSHOT, KeyKind, NoKey, read_snapshot
+from tailrace.limits.table import LimitTable
 from tailrace.listen import is_loopback, listen, url_of
 from tailrace.logging import configure
 from tailrace.settings import Settings
@@ -78,6 +79,8 @@ def serve(launch: Launch) -> None:
     _must_be_guarded(settings)
     with ExitStack() as stack:
         lock_fd, listener = _hold_and_listen(stack, settings)
+        with LimitTable(data_dir) as limits:
+            limits.begin_anew()
         life_fd, life_end = os.pipe()
         stack.callback(os.close, life_fd)
         stack.callback(os.close, life_end)

@@ -70,6 +70,10 @@ class Keys(Table):
     """`env:NAME` or `file:/path`: an admin key that stands here and not in the store, such as a container's first."""
     stale_s: Seconds = 3600
     """How long known keys go on working when nobody can tell whether one was revoked: the writer is down."""
+    assumed_output_tokens: Count = 1024
+    """How long an answer is taken to become where the request does not bound it: what a limit reserves for a call."""
+    unpriced: Literal["refuse", "free"] = "refuse"
+    """A key with a budget asks for a model without a known price: refuse it, or let it count as nothing."""
 
 
 class Log(Table):

@@ -24,7 +24,7 @@ async def serving(folder: Path) -> AsyncIterator[int]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
-        async with open_relay(settings, owner="0" * 16, anchor_ns=0, data_dir=folder) as relay:
+        async with open_relay(settings, owner="0" * 16, worker=0, anchor_ns=0, data_dir=folder) as relay:
             config = uvicorn.Config(
                 build_app(relay), loop="none", http=JoinedProtocol, ws="none", lifespan="off", log_config=None,
                 proxy_headers=False,

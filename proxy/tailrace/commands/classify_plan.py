@@ -16,12 +16,12 @@ from tailrace.classify.cascade import Cascade
 from tailrace.classify.turn import Subject
 from tailrace.commands.classify_chosen import asks_model
 from tailrace.errors import Refused, UserError
+from tailrace.prices import Prices
 from tailrace.records import Json, Origin, Status, Usage, UsageSource
 from tailrace.relay.routing import plan
 from tailrace.settings import Settings
 from tailrace.store import read
 from tailrace.store.query.fields import COMPLETION
-from tailrace.writer.prices import Prices
 
 _SAMPLE: Final = 64
 _SEEN: Final = 200_000

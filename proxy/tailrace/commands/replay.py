@@ -25,13 +25,13 @@ from tailrace.commands.terminal import echo_json
 from tailrace.errors import Refused, UserError, WorkFailed
 from tailrace.internal import read_internal_key
 from tailrace.listen import authority
+from tailrace.prices import Prices
 from tailrace.records import Origin
 from tailrace.relay.routing import plan
 from tailrace.settings import Settings
 from tailrace.store.query import Expr
 from tailrace.store.read import Selection, narrowed
 from tailrace.upstream.relay_client import RelayClient
-from tailrace.writer.prices import Prices
 
 _MOST: Final = 100_000
 """Requests of one replay; they are held in memory."""

@@ -1,7 +1,8 @@
 """A completion's request, read whole and checked: from here on it has a place in the log, and an answer owed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tailrace.errors import Refused
@@ -10,10 +11,11 @@ from tailrace.relay.asked import Arrival, Prepared
 from tailrace.relay.body import read_body
 from tailrace.relay.callers import NOBODY, Caller
 from tailrace.relay.guard import Receive
+from tailrace.relay.limiting import Lease
 from tailrace.relay.live import Connection, Live, Relay
 from tailrace.relay.outbound import Header
 from tailrace.relay.outgoing import prepare
-from tailrace.relay.routing import Plan, plan, sticky_key
+from tailrace.relay.routing import Plan, Route, plan, sticky_key
 from tailrace.settings import Settings
 from tailrace.wire.endpoint import EndpointWire
 from tailrace.wire.request import Request, read_request
@@ -39,6 +41,7 @@ class Accepted:
     routed: str | None = None  # the model that an action gave the call to
     original: bytes | None = None  # the client's body, where an action added to it
     caller: Caller = NOBODY
+    lease: Lease | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -92,6 +95,7 @@ class Unreadable:
     step: int = field(default=1, init=False)
     repeatable: bool = field(default=False, init=False)
     idempotent: bool = field(default=False, init=False)
+    lease: Lease | None = field(default=None, init=False)
 
     @property
     def origin(self) -> Origin:
@@ -118,7 +122,8 @@ async def accept(
     """Reads a request of `wire`.
 
     Raises:
-        Refused: the process takes no more calls, or the request did not come whole or not from who it says.
+        Refused: the process takes no more calls; the request did not come whole, or not from somebody who may make it;
+            it would pass a limit of its key.
         ClientLeft: the client went away meanwhile.
     """
     relay.admit()
@@ -132,6 +137,13 @@ async def accept(
         return Unreadable(arrival, wire.endpoint, headers, body, read_told(headers, {}), why, caller)
     caller.must_be_allowed(wire.endpoint, request.model)
     told = read_told(headers, request.parsed)
-    return Accepted(
+    accepted = Accepted(
         arrival, wire, headers, scope["query_string"], body, request, told, caller.origin, caller.source, caller=caller
     )
+    first = partial(_first_target, accepted, live.settings)
+    lease = relay.limiter.enter(caller, live.settings, request.parsed, first)
+    return accepted if lease is None else replace(accepted, lease=lease)
+
+
+def _first_target(accepted: Accepted, settings: Settings) -> Route:
+    return accepted.plan(settings).targets[0]

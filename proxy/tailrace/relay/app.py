@@ -25,6 +25,7 @@ from tailrace.clock import Clock
 from tailrace.errors import SettingsError
 from tailrace.internal import CALLERS_FILE
 from tailrace.journal.journal import Journal
+from tailrace.limits.table import LimitTable
 from tailrace.logging import configure
 from tailrace.relay.api.catalog import ModelRoutes
 from tailrace.relay.api.completions import completion_routes, other_routes
@@ -36,6 +37,7 @@ from tailrace.relay.completion import carry_out
 from tailrace.relay.connections import open_live
 from tailrace.relay.joined import JoinedProtocol
 from tailrace.relay.keyring import open_keyring
+from tailrace.relay.limiting import Limiter
 from tailrace.relay.live import Relay
 from tailrace.relay.own_calls import OwnCalls
 from tailrace.settings import SIMULATED, Provider, Settings
@@ -75,26 +77,31 @@ def build_app(relay: Relay) -> Litestar:
 
 
 @asynccontextmanager
-async def open_relay(settings: Settings, *, owner: str, anchor_ns: int, data_dir: Path) -> AsyncIterator[Relay]:
+async def open_relay(
+    settings: Settings, *, owner: str, worker: int, anchor_ns: int, data_dir: Path
+) -> AsyncIterator[Relay]:
     """The state of a relay process: its journal and its providers, closed again in reverse order."""
     clock = Clock(anchor_ns)
     kept = Journal(data_dir / "journal", owner, clock, settings.log, workers=settings.server.workers)
-    async with asyncio.TaskGroup() as tasks, kept as journal:
-        relay = Relay(
-            live=open_live(settings, open_simulator),
-            journal=journal,
-            clock=clock,
-            owner=owner,
-            callers=Callers(_callers_secret(data_dir), open_keyring(data_dir, settings.keys, time.time)),
-            tasks=tasks,
-        )
-        relay.models = OwnCalls(relay, carry_out)
-        reports = tasks.create_task(_report_regularly(relay))
-        try:
-            yield relay
-        finally:
-            reports.cancel()
-            await relay.live.aclose()
+    with LimitTable(data_dir) as table:
+        table.forget_worker(worker)
+        async with asyncio.TaskGroup() as tasks, kept as journal:
+            relay = Relay(
+                live=open_live(settings, open_simulator),
+                journal=journal,
+                clock=clock,
+                owner=owner,
+                limiter=Limiter(table, worker, clock.now_us),
+                callers=Callers(_callers_secret(data_dir), open_keyring(data_dir, settings.keys, time.time)),
+                tasks=tasks,
+            )
+            relay.models = OwnCalls(relay, carry_out)
+            reports = tasks.create_task(_report_regularly(relay))
+            try:
+                yield relay
+            finally:
+                reports.cancel()
+                await relay.live.aclose()
 
 
 async def _report_regularly(relay: Relay) -> None:
@@ -120,7 +127,9 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
     """Serves until the supervisor says stop, then drains."""
     settings = load(spec.config_path, os.environ)
     listening = socket.socket(fileno=spec.listen_fd)
-    opened = open_relay(settings, owner=spec.owner, anchor_ns=spec.anchor_ns, data_dir=Path(spec.data_dir))
+    opened = open_relay(
+        settings, owner=spec.owner, worker=spec.number, anchor_ns=spec.anchor_ns, data_dir=Path(spec.data_dir)
+    )
     async with opened as relay:
         server = _Server(build_app(relay), parent, settings.server.trusted_proxies)
         stop = _Stop(relay, server)

@@ -12,6 +12,7 @@ from uuid import UUID
 from tailrace.ids import uuid7
 from tailrace.records import Endpoint, Origin
 from tailrace.relay.callers import Caller
+from tailrace.relay.limiting import Lease
 from tailrace.relay.live import Connection, Relay
 from tailrace.relay.outbound import Header
 from tailrace.relay.routing import Plan
@@ -83,6 +84,9 @@ class Asked(Protocol):
 
     @property
     def caller(self) -> Caller: ...
+    @property
+    def lease(self) -> Lease | None:
+        """What its key's limits counted it with."""
 
     def plan(self, settings: Settings) -> Plan:
         """Where it goes. Raises Refused."""

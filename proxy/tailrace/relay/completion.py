@@ -23,7 +23,7 @@ from tailrace.errors import (
     Refused,
 )
 from tailrace.records import CACHE, TAILRACE, End, Endpoint, Origin, Start, Status
-from tailrace.relay.accept import Accepted, accept
+from tailrace.relay.accept import Accepted, Unreadable, accept
 from tailrace.relay.asked import Asked, arrive
 from tailrace.relay.attempts import Attempts, status_of
 from tailrace.relay.body import ClientLeft
@@ -63,6 +63,18 @@ async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], r
         metrics.refused(refused.code)
         await reply.fail(refused)
         return
+    if accepted.lease is None:
+        await _answer(relay, live, accepted, receive, reply)
+        return
+    reply.ours = accepted.lease.headers
+    try:
+        await _answer(relay, live, accepted, receive, reply)
+    finally:
+        accepted.lease.end()
+
+
+async def _answer(relay: Relay, live: Live, accepted: Accepted | Unreadable, receive: Receive, reply: Reply) -> None:
+    """Passes the call through the classifier stage, where there is one, and carries it out."""
     if not live.cascades or not isinstance(accepted, Accepted):
         await carry_out(relay, live, accepted, receive, reply)
         return
@@ -71,7 +83,7 @@ async def complete(relay: Relay, wire: EndpointWire, scope: Mapping[str, Any], r
         staged = await stage(relay, live, accepted)
     finally:
         relay.ended(accepted.origin)
-    reply.ours = staged.headers
+    reply.ours = (*reply.ours, *staged.headers)
     await carry_out(relay, live, staged.accepted, receive, reply, said=staged.reply)
 
 
@@ -177,6 +189,7 @@ class _Completion:
         """Writes START. `giver` is who answers, where that is no provider."""
         asked, told = self._asked, self._asked.told
         route = plan.targets[0] if plan else None
+        lease = asked.lease
         start = Start(
             at_us=asked.arrival.at_us,
             project=asked.caller.project,
@@ -197,6 +210,8 @@ class _Completion:
             external_id=told.external_id,
             trace=told.trace,
             omits=told.omits,
+            reserved_tokens=None if lease is None else lease.reserved.tokens,
+            reserved_micro_usd=None if lease is None else lease.reserved.micro_usd,
         )
         self._relay.settle_gaps()
         try:
@@ -208,6 +223,8 @@ class _Completion:
             self._relay.missed(error.code)
         else:
             self._entry = self._course.entry = entry
+            if lease is not None:
+                lease.logged = True
             if not self._keeps_no_answer:
                 self._course.spool.to = entry
 

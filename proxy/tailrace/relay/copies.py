@@ -47,6 +47,7 @@ async def _copy(relay: Relay, live: Live, asked: Accepted, plan: Plan, route: Ro
         asked,
         arrival=arrival,
         origin=Origin.SHADOW,
+        lease=None,
         source=str(asked.arrival.id),
         fixed=Plan((route,), plan.retry, plan.cooldown),
     )

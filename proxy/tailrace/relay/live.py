@@ -19,6 +19,7 @@ from tailrace.relay.cache import ResponseCache
 from tailrace.relay.callers import Callers
 from tailrace.relay.guard import Cause, Guard
 from tailrace.relay.health import Health
+from tailrace.relay.limiting import Limiter
 from tailrace.relay.outbound import Header
 from tailrace.relay.retry import RetryBudget
 from tailrace.settings import Settings
@@ -70,6 +71,7 @@ class Relay:
     clock: Clock
     owner: str
     callers: Callers
+    limiter: Limiter
     tasks: asyncio.TaskGroup
     models: Complete | None = None  # by which classifiers ask
     health: Health = field(default_factory=Health)

@@ -6,7 +6,8 @@ for its model; any other goes up as it comes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -20,11 +21,12 @@ from tailrace.relay.body import ClientLeft, too_large
 from tailrace.relay.callers import NOBODY, Caller
 from tailrace.relay.completion import carry_out
 from tailrace.relay.guard import Receive
+from tailrace.relay.limiting import Lease
 from tailrace.relay.live import Connection, Live, Relay
 from tailrace.relay.outbound import Header, header, header_text
 from tailrace.relay.outgoing import pass_through
 from tailrace.relay.reply import Reply, Send
-from tailrace.relay.routing import Plan, plan, plan_to
+from tailrace.relay.routing import Plan, Route, plan, plan_to
 from tailrace.relay.tap import BodyTap
 from tailrace.relay.upload import ClientBody
 from tailrace.settings import SIMULATED, Settings
@@ -57,6 +59,7 @@ class Passed:
     origin: Origin = Origin.APP
     source: str | None = None
     caller: Caller = NOBODY
+    lease: Lease | None = None
 
     @property
     def model(self) -> str:
@@ -113,13 +116,25 @@ async def pass_on(relay: Relay, scope: Mapping[str, Any], receive: Receive, send
         caller = relay.callers.who(scope["headers"], arrival.at_us)
         asked = await _read(live, arrival, scope, client, caller)
         caller.must_be_allowed(Endpoint.OTHER, asked.model)
+        lease = relay.limiter.enter(caller, live.settings, asked.parsed, partial(_first_target, asked, live.settings))
     except ClientLeft:
         return
     except CallError as refused:
         metrics.refused(refused.code)
         await reply.fail(refused)
         return
-    await carry_out(relay, live, asked, client.receive, reply, client)
+    if lease is None:
+        await carry_out(relay, live, asked, client.receive, reply, client)
+        return
+    reply.ours = lease.headers
+    try:
+        await carry_out(relay, live, replace(asked, lease=lease), client.receive, reply, client)
+    finally:
+        lease.end()
+
+
+def _first_target(asked: Passed, settings: Settings) -> Route:
+    return asked.plan(settings).targets[0]
 
 
 def _check(path: bytes, headers: list[Header]) -> None:

@@ -17,9 +17,9 @@ from sqlalchemy import BindParameter, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
 
+from tailrace.bounded import Bounded
 from tailrace.errors import WorkFailed
 from tailrace.records import Endpoint, Json
-from tailrace.store.bounded import Bounded
 from tailrace.store.codec import Codec
 from tailrace.store.envelope import join
 from tailrace.store.layout import CONVERSATION, Taken, put

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tailrace.bounded import Bounded
 from tailrace.ids import unix_ms
-from tailrace.store.bounded import Bounded
 from tailrace.store.tables import TABLES
 
 _SLACK_US: Final = 60_000_000

@@ -5,17 +5,20 @@ the folder's lock (`datadir.hold`) there is no other writer, and while somebody 
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tailrace.clock import Clock
 from tailrace.journal.replay import Replay
+from tailrace.limits.table import LimitTable
+from tailrace.prices import Prices
 from tailrace.settings import Settings
 from tailrace.store.engine import checkpoint, open_writer
 from tailrace.store.migrations import upgrade
 from tailrace.writer.ingest import Ingest
 from tailrace.writer.keyfile import KeyFile
-from tailrace.writer.prices import Prices
 from tailrace.writer.process import file_all
+from tailrace.writer.settling import settler
 
 
 async def drain(settings: Settings, data_dir: Path, clock: Clock) -> None:
@@ -27,9 +30,12 @@ async def drain(settings: Settings, data_dir: Path, clock: Clock) -> None:
     """
     ending = asyncio.Event()
     ending.set()
-    async with open_writer(data_dir) as connection:
+    async with AsyncExitStack() as stack:
+        limits = stack.enter_context(LimitTable(data_dir))
+        connection = await stack.enter_async_context(open_writer(data_dir))
         await upgrade(connection, data_dir, now_us=clock.now_us())
-        ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings))
+        settle = settler(limits, clock)
+        ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings), settle=settle)
         replay = Replay(data_dir / "journal")
         keys = KeyFile(connection, data_dir, clock)
         await keys.publish()

@@ -63,11 +63,11 @@ class Filing:
         self._before = catalog.last
         self._identities = Identities(connection, catalog, codec)
 
-    async def file(self, batch: Sequence[Prepared]) -> int:
-        """Insert what is not filed yet; returns how many completions that was. `batch` is in the order of START."""
+    async def file(self, batch: Sequence[Prepared]) -> list[Prepared]:
+        """Insert what is not filed yet; returns which completions that was. `batch` is in the order of START."""
         new = await self._unfiled(batch)
         if not new:
-            return 0
+            return new
         placed = await self._identities.place(new)
         numbered = self._number(new, placed)
         linker = Linker(self._connection, idle_us=self._idle_us, last_chain=self._before.chain)
@@ -78,7 +78,7 @@ class Filing:
         await self._count_chains(numbered, linked)
         await self._count_children(children)
         await adopt(self._connection, *self._offers(numbered), self._idle_us)
-        return len(new)
+        return new
 
     def remember(self) -> None:
         """It was committed."""

@@ -12,8 +12,8 @@ from sqlalchemy import BindParameter, Select, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
+from tailrace.bounded import Bounded
 from tailrace.chains.canonical import content_hash
-from tailrace.store.bounded import Bounded
 from tailrace.store.codec import Codec
 from tailrace.store.parts import refer
 from tailrace.store.tables import Message, Node, Shape

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tailrace.prices import Prices
 from tailrace.records import Amended, Change, Closed, Feedback, Gap, Labelled, Poison
 from tailrace.store.codec import Codec
 from tailrace.store.engine import is_passing
@@ -29,7 +30,7 @@ from tailrace.writer.filing import Filing
 from tailrace.writer.labelled import file_labelled, poison_of
 from tailrace.writer.prepare import prepare
 from tailrace.writer.prepared import Prepared
-from tailrace.writer.prices import Prices
+from tailrace.writer.settling import Settle, settle_nothing
 
 _PATIENCE_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Pauses before the first further tries; the last one before all after them."""
@@ -51,22 +52,37 @@ class Ingest:
     """Files batches through the store's one writing connection."""
 
     def __init__(
-        self, connection: AsyncConnection, catalog: Catalog, *, idle_us: int, prices: Prices | None = None
+        self,
+        connection: AsyncConnection,
+        catalog: Catalog,
+        *,
+        idle_us: int,
+        prices: Prices | None = None,
+        settle: Settle = settle_nothing,
     ) -> None:
         self._connection = connection
         self._catalog = catalog
         self._idle_us = idle_us
         self._prices = prices
+        self._settle = settle
         self._waiting = Waiting()
         self._codec = Codec()
         self._is_unsure = False  # after a failure: not even whether COMMIT was done is known
 
     @classmethod
-    async def open(cls, connection: AsyncConnection, *, idle_s: float, prices: Prices | None = None) -> Self:
-        """Over an upgraded store. `idle_s`: how long an answer may wait for its continuation (`chains.idle_s`)."""
+    async def open(
+        cls,
+        connection: AsyncConnection,
+        *,
+        idle_s: float,
+        prices: Prices | None = None,
+        settle: Settle = settle_nothing,
+    ) -> Self:
+        """Over an upgraded store. `idle_s`: how long an answer may wait for its continuation (`chains.idle_s`);
+        `settle` is told of completions when they are filed, each once."""
         await asking.create(connection)
         catalog = Catalog(await read_last(connection))
-        ingest = cls(connection, catalog, idle_us=int(idle_s * 1_000_000), prices=prices)
+        ingest = cls(connection, catalog, idle_us=int(idle_s * 1_000_000), prices=prices, settle=settle)
         ingest._waiting = await ingest._read_waiting()
         return ingest
 
@@ -130,10 +146,11 @@ class Ingest:
             self._catalog.last = await read_last(self._connection)
             self._is_unsure = False
         filing = Filing(self._connection, self._catalog, self._codec, idle_us=self._idle_us)
-        rows = await filing.file(batch)
+        new = await filing.file(batch)
         await self._connection.commit()
         filing.remember()
-        return rows
+        self._settle(new)
+        return len(new)
 
     async def _gaps(self, gaps: Sequence[Gap]) -> int:
         await count_gaps(self._connection, gaps)

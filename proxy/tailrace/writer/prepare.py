@@ -9,12 +9,12 @@ from typing import Final
 
 from tailrace.chains.links import links_of
 from tailrace.chains.names import own_names, parent_name
+from tailrace.prices import Prices
 from tailrace.records import CACHE, Attempt, Closed, UsageSource
 from tailrace.wire.endpoints import ENDPOINTS
 from tailrace.writer.answer_parts import answer_parts
 from tailrace.writer.estimate import estimated
 from tailrace.writer.prepared import ANSWER, PROVIDER, REQUEST, AnswerParts, Prepared, Raw
-from tailrace.writer.prices import Prices
 from tailrace.writer.request_parts import request_parts
 
 UNKNOWN: Final = "unknown"

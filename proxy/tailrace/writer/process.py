@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace import collector, metrics, spawn
 from tailrace.clock import Clock
 from tailrace.journal.replay import Replay
+from tailrace.limits.table import LimitTable
 from tailrace.logging import configure
+from tailrace.prices import Prices
 from tailrace.settings import Settings
 from tailrace.settings_load import load
 from tailrace.store.engine import checkpoint, open_writer
 from tailrace.store.migrations import upgrade
 from tailrace.writer.ingest import Ingest
 from tailrace.writer.keyfile import KeyFile
-from tailrace.writer.prices import Prices
+from tailrace.writer.settling import settler
 
 _CHECKPOINT_BATCHES: Final = 20
 
@@ -38,13 +41,16 @@ async def serve(spec: spawn.Spec, parent: spawn.Parent) -> None:
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal's Ctrl-C: the supervisor tells us
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # what the writer reads holds until the next start
     parent.watch(loop, stopping.set)
-    async with open_writer(data_dir) as connection:
+    async with AsyncExitStack() as stack:
+        limits = stack.enter_context(LimitTable(data_dir))
+        connection = await stack.enter_async_context(open_writer(data_dir))
         clock = Clock(spec.anchor_ns)
         for step in await upgrade(connection, data_dir, now_us=clock.now_us()):
             log.info("migrated the store", number=step.number, name=step.name)
         keys = KeyFile(connection, data_dir, clock)
         await keys.publish()
-        ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings))
+        settle = settler(limits, clock)
+        ingest = await Ingest.open(connection, idle_s=settings.chains.idle_s, prices=Prices(settings), settle=settle)
         replay = Replay(data_dir / "journal")
         collector.spare()
         parent.report_ready()

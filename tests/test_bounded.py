@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tailrace.store.bounded import Bounded
+from tailrace.bounded import Bounded
 
 PUT, GET = True, False
 STEPS = [(PUT, 0), (PUT, 1), (PUT, 2), (GET, 0), (PUT, 3), (GET, 0), (PUT, 4), (GET, 0)]

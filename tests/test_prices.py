@@ -10,10 +10,10 @@ from genai_prices import calc_price
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.prices import Linear, Prices
 from tailrace.records import Usage, UsageSource
 from tailrace.settings import Price, Provider, Settings
 from tailrace.writer.prepare import prepare
-from tailrace.writer.prices import Linear, Prices
 from tests.bench.made import BORN_US, conversations
 
 PROVIDERS = {

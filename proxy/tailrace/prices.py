@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from tailrace.bounded import Bounded
 from tailrace.records import Usage
 from tailrace.settings import SIMULATED, Price, Settings
-from tailrace.store.bounded import Bounded
 
 _MILLION: Final = 1e6
 _DAY_US: Final = 86_400_000_000
