@@ -61,8 +61,12 @@ def test_a_web_page_that_points_its_name_here_is_refused(running: Proxy) -> None
         assert "mood" not in answer.text
 
 
-def test_an_address_that_others_reach_has_no_api(tmp_path: Path) -> None:
-    with proxy(tmp_path, CONFIG, words=("--host", "0.0.0.0")) as running:
-        url = running.url.replace("0.0.0.0", "127.0.0.1")
-        answer = httpx.get(f"{url}/api/classifiers")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "caller_forbidden")
+def test_on_an_address_that_others_reach_the_api_needs_a_key(tmp_path: Path) -> None:
+    admin = "a" * 40
+    (tmp_path / "admin").write_text(admin)
+    config = f'{CONFIG}[keys]\nadmin = "file:{tmp_path}/admin"\n'
+    with proxy(tmp_path, config, words=("--host", "0.0.0.0")) as running:
+        path = f"{running.url.replace('0.0.0.0', '127.0.0.1')}/api/classifiers"
+        answer = httpx.get(path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "caller_no_key")
+        assert httpx.get(path, headers={"authorization": f"Bearer {admin}"}).status_code == 200

@@ -29,7 +29,7 @@ base_url = "{url}/v1"
 timeout = {{connect_s = 2, first_byte_s = 1, idle_s = 1, ping_idle_s = 2, total_s = 20}}
 [providers.nowhere]
 base_url = "http://127.0.0.1:9/v1"
-[prices."up/sim/echo"]
+[prices."sim/echo"]
 input_usd_per_mtok = 0.0
 output_usd_per_mtok = 1000.0
 """
