@@ -5,7 +5,8 @@ n-gram is a polynomial over its bytes, whose values for all n-grams of a text co
 
     sum over j of T[byte j] · B^j  mod 2^64,  between the ends of the n-gram, divided by B^start
 
-Of an n-gram 14 to 16 bytes are kept: 8 of hash, 4 for the item it is from, the rest of a bitmap that most look-ups end at.
+Of an n-gram 14 to 16 bytes are kept: 8 of hash, 4 for the item it is from, the rest of a bitmap in which most look-ups
+end.
 """
 
 import hashlib
