@@ -7,7 +7,7 @@ Owns the order and the bookkeeping, not the rules: those stand in the stages. Re
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -150,8 +150,8 @@ class Pipeline:
             if placed is not None:
                 self._place(placed, list(self._placed))
 
-    def end(self) -> None:
-        """All rows have come: write what was held back, and hold the counts together.
+    def ending(self) -> Iterator[None]:
+        """All rows have come: write what was held back, one row at a time, and hold the counts together.
 
         Raises:
             WorkFailed: the counts do not add up.
@@ -160,7 +160,13 @@ class Pipeline:
         for n, name in enumerate(names):
             for left in self._placed[name].end():
                 self._passed(name, left, names[n + 1 :])
+                yield
         self.ledger.check()
+
+    def end(self) -> None:
+        """As `ending`, all at once."""
+        for _ in self.ending():
+            pass
 
     async def _through(self, name: Stage, stage: RowStage, rows: Sequence[Row]) -> AsyncIterator[Row]:
         count = self.ledger.stages[name]

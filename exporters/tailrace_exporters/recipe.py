@@ -17,6 +17,7 @@ from tailrace.settings_schema import expected
 from tailrace.settings_source import locate, parse_toml
 from tailrace_exporters.recipe_tables import (
     Assemble,
+    Balance,
     Decontaminate,
     Dedupe,
     Filter,
@@ -49,6 +50,7 @@ class Recipe(Table):
     split: dict[SplitName, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=lambda: {"train": 1.0})
     """Names of splits and their shares, which add up to 1; their order matters to the assignment."""
     policy: Policy = Policy()
+    balance: Balance = Balance()
     write: Write = Write()
 
     @field_validator("split")

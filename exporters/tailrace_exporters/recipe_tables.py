@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from tailrace.errors import QueryError
 from tailrace.records import Status
 from tailrace.store.query import compile_where, parse
+from tailrace.store.query.fields import LABEL, NEXT, find, missing
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.rows import Train, Unit
 
@@ -167,6 +168,33 @@ class Decontaminate(Table):
     """Eval sets beside the recipe: JSON lines, CSV, or the folder of an export that has a test split."""
     ngram: Annotated[int, Field(ge=3, le=100)] = 13
     """How many words in a row a row may not share with an item."""
+
+
+class Balance(Table):
+    """No value too often."""
+
+    by: str | None = None
+    """A field of the query language, of the row's last completion: `label.NAME`, `next.label.NAME`, `tags.NAME`, …"""
+    max_ratio: Annotated[float, Field(ge=1)] = 3.0
+    """In each split no value has more rows than so many times those of the rarest one."""
+
+    @field_validator("by")
+    @classmethod
+    def _is_a_field(cls, by: str | None) -> str | None:
+        if by is None:
+            return None
+        field = find(by)
+        if field is None:
+            raise ValueError(f"!unknown field {json.dumps(by)}; {missing(by)}")
+        if field.among is not None and not by.removeprefix(NEXT).startswith(LABEL):
+            raise ValueError(f"!a completion may have several of {by}; give a field of which it has one")
+        return by
+
+    @model_validator(mode="after")
+    def _does_something(self) -> "Balance":
+        if self.by is None and "max_ratio" in self.model_fields_set:
+            raise ValueError('!max_ratio is of the values of a field; name it: by = "label.NAME"')
+        return self
 
 
 class TeacherTerms(StrEnum):

@@ -6,7 +6,7 @@ whenever it is run again. Labels, actions and feedback that were filed since are
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, case, func, null, select
 from sqlalchemy.sql.elements import ColumnClause
@@ -14,9 +14,11 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from tailrace.records import Relation
 from tailrace.store.query import Marks, parse
-from tailrace.store.query.fields import CHAIN, COMPLETION
+from tailrace.store.query.fields import CHAIN, COMPLETION, find
 from tailrace.store.read import Selection, narrowed
 from tailrace_exporters.recipe_tables import Select
+
+T = TypeVar("T")
 
 
 def selection(recipe: Select, marks: Marks) -> Selection:
@@ -29,8 +31,18 @@ def selection(recipe: Select, marks: Marks) -> Selection:
     return replace(chosen, where=as_of(chosen.where, marks.completions))
 
 
-def as_of(condition: ColumnElement[bool], watermark: int) -> ColumnElement[bool]:
-    """`condition`, with what can change about a filed completion read as it was at `watermark`."""
+def value(name: str, marks: Marks) -> ColumnElement[Any]:
+    """The field `name`, which is of a completion or of its labels, as it was at `marks`."""
+    field = find(name)
+    assert field is not None
+    if field.among is None:
+        return as_of(field.column, marks.completions)
+    counting = select(field.column).where(field.among.counting(marks)).correlate(COMPLETION)
+    return as_of(counting.scalar_subquery(), marks.completions)
+
+
+def as_of(condition: ColumnElement[T], watermark: int) -> ColumnElement[T]:
+    """`condition`, or a value, with what can change about a filed completion read as it was at `watermark`."""
     then = _then(watermark)
 
     def replaced(element: Any, **_: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from tailrace.records import Json
 from tailrace_exporters.asking import Answers, Ask
+from tailrace_exporters.balance import balance
 from tailrace_exporters.check import check
 from tailrace_exporters.decontaminate import decontaminate
 from tailrace_exporters.policy import policy
@@ -62,7 +63,7 @@ BEFORE_DEDUPE: Final[Makers[RowStage]] = ((Stage.CHECK, check), (Stage.SCRUB, sc
 AFTER_DEDUPE: Final[Makers[RowStage]] = ((Stage.DECONTAMINATE, decontaminate),)
 """On the rows that are left: what compares a row with others. These let a row pass as it is, or drop it."""
 
-AFTER_SPLIT: Final[Makers[PlacedStage]] = ((Stage.POLICY, policy),)
+AFTER_SPLIT: Final[Makers[PlacedStage]] = ((Stage.POLICY, policy), (Stage.BALANCE, balance))
 """On the rows that are to be written."""
 
 

@@ -11,9 +11,9 @@ integers and hashes (about 100 bytes a completion); bodies live as long as their
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.store import read
@@ -25,10 +25,11 @@ from tailrace_exporters import select as selecting
 from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.assemble import Fold
 from tailrace_exporters.engines.local_labels import with_labels
+from tailrace_exporters.engines.local_values import with_values
 from tailrace_exporters.files import Files, NoFiles
 from tailrace_exporters.pipeline import Look, Pipeline
 from tailrace_exporters.recipe import Recipe
-from tailrace_exporters.rows import Placed, Unit
+from tailrace_exporters.rows import Placed, Row, Unit
 from tailrace_exporters.split import Forest
 from tailrace_exporters.surroundings import Surroundings
 
@@ -112,12 +113,13 @@ async def passes(log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline) -
         batches = _chains(log, recipe, forest, pipeline, bodies)
     async for done in batches:
         yield done
-    pipeline.end()
+    for _ in pipeline.ending():
+        yield log.watermark
 
 
 async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
     """A row for each admitted completion, in log order."""
-    pace = _Pace(pipeline)
+    pace, value = _Pace(pipeline), _value(log, recipe)
     async for rows in read.rows(log.connection, selecting.selection(recipe.select, log.marks), batch_rows=_BODIES):
         admitted = [row for row in rows if pipeline.admit(row)]
         while some := admitted[: pace.bodies]:
@@ -125,7 +127,7 @@ async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder
             exchanges = await bodies.exchanges(some)
             found = [pipeline.step(row, exchange) for row, exchange in zip(some, exchanges, strict=True)]
             assembled = [row for rows in found for row in rows]
-            await pipeline.take(await with_labels(log.connection, assembled, log.marks))
+            await pipeline.take(await _told(log, assembled, value))
             pace.told(len(some))
         yield rows[-1].seq
 
@@ -139,16 +141,26 @@ async def _chains(
         for row in rows:
             if pipeline.admit(row):
                 forest.mark(row.seq)
-    pace = _Pace(pipeline)
+    pace, value = _Pace(pipeline), _value(log, recipe)
     for chains in _bunches(forest.chains(), pace):
         members = await _filed(log.connection, (seq for chain in chains for seq in chain))
         folds = [Fold([members[seq] for seq in chain], {seq: forest.above(seq) for seq in chain}) for chain in chains]
         await _settle(folds, bodies, members, pace)
         assembled = [row for fold in folds for row in pipeline.fold(fold)]
-        await pipeline.take(await with_labels(log.connection, assembled, log.marks))
+        await pipeline.take(await _told(log, assembled, value))
         pace.told(len(folds))
         await log.connection.rollback()
         yield chains[-1][-1]
+
+
+def _value(log: Log, recipe: Recipe) -> "ColumnElement[Any] | None":
+    return None if recipe.balance.by is None else selecting.value(recipe.balance.by, log.marks)
+
+
+async def _told(log: Log, rows: Sequence[Row], value: "ColumnElement[Any] | None") -> list[Row]:
+    """The rows, with what stands beside their heads in the log."""
+    labelled = await with_labels(log.connection, rows, log.marks)
+    return labelled if value is None else await with_values(log.connection, labelled, value)
 
 
 async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, Filed], pace: "_Pace") -> None:
