@@ -45,7 +45,7 @@ async def build(
     for path in (LINEAGE, DROPPED):
         files.touch(path)
     pipeline = await local.run(log, recipe, surroundings, files, progress=progress)
-    report = pipeline.report.content(pipeline.ledger, recipe.split, recipe.write.training_usd_per_million)
+    report = pipeline.report.content(pipeline.ledger, recipe.split.shares, recipe.write.training_usd_per_million)
     report |= pipeline.facts
     for path, words in card(recipe.name, watermark(log.marks), report).items():
         _lines(files, path, words)

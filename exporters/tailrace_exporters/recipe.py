@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Final, get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from tailrace.errors import RecipeError
@@ -24,7 +24,7 @@ from tailrace_exporters.recipe_tables import (
     Policy,
     Scrub,
     Select,
-    SplitName,
+    Split,
     Table,
     Write,
     closest,
@@ -47,18 +47,10 @@ class Recipe(Table):
     scrub: Scrub | None = None
     dedupe: Dedupe = Dedupe()
     decontaminate: Decontaminate | None = None
-    split: dict[SplitName, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=lambda: {"train": 1.0})
-    """Names of splits and their shares, which add up to 1; their order matters to the assignment."""
+    split: Split = Split()
     policy: Policy = Policy()
     balance: Balance = Balance()
     write: Write = Write()
-
-    @field_validator("split")
-    @classmethod
-    def _whole(cls, split: dict[str, float]) -> dict[str, float]:
-        if abs(sum(split.values()) - 1) > 1e-9:
-            raise ValueError(f"!the shares add up to {sum(split.values()):.9g}; make them add up to 1")
-        return split
 
 
 def read_recipe(path: Path) -> tuple[Recipe, str]:

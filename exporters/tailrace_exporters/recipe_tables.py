@@ -13,7 +13,7 @@ from tailrace.records import Status
 from tailrace.store.query import compile_where, parse
 from tailrace.store.query.fields import LABEL, NEXT, find, missing
 from tailrace_exporters.formats import FORMATS
-from tailrace_exporters.rows import Train, Unit
+from tailrace_exporters.rows import Tie, Train, Unit
 
 _US: Final = 10**6
 
@@ -194,6 +194,30 @@ class Balance(Table):
     def _does_something(self) -> "Balance":
         if self.by is None and "max_ratio" in self.model_fields_set:
             raise ValueError('!max_ratio is of the values of a field; name it: by = "label.NAME"')
+        return self
+
+
+class Split(Table):
+    """Names of splits and their shares, which add up to 1; their order matters to the assignment."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[SplitName, Annotated[float, Field(gt=0, le=1)]] = Field(init=False)
+
+    by: tuple[Tie, ...] = ()
+    """What must not be in two splits, beside a chain: the rows of a `user`, of a `session`."""
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """By name, in order; all rows are in `train` where the recipe says nothing."""
+        return self.__pydantic_extra__ or {"train": 1.0}
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Split":
+        total = sum(self.shares.values())
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"!the shares add up to {total:.9g}; make them add up to 1")
+        if len(set(self.by)) < len(self.by):
+            raise ValueError("!by names the same twice; name each once")
         return self
 
 

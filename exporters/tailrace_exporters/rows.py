@@ -27,6 +27,13 @@ class Train(StrEnum):
     LAST = "last"
 
 
+class Tie(StrEnum):
+    """What may hold rows together beside their chain; the words are columns of the store."""
+
+    USER = "user"
+    SESSION = "session"
+
+
 class Kind(StrEnum):
     """What a trainer does with a row."""
 

@@ -3,6 +3,11 @@
 The completions of a chain stand in one split: that of the chain's first completion in log order, by the keyed hash of
 its id. With `step` a chain that begins with a duplicate of an earlier row goes where that row is.
 
+Where users (or sessions) hold chains together too, a chain goes where its first completion's user is, and a user is
+where the first completion is that names it. A completion may name a user who is in another split than its chain: it is
+kept apart, with all that follows it and so holds its words, and those rows are dropped as `split_conflict`. Chains do
+not follow duplicates then: the users of both would have to, whose rows are where they are.
+
 A parent can be filed after its children, and can so join what were two chains; a row of either may have been exported
 by then. So each completion has a *home*, the first completion of its chain as far as the log went when it came, which
 never changes, and a *root*, the first one of its chain as of the watermark. A row's split is its home's; where the
@@ -12,11 +17,14 @@ is in two splits.
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+
+from tailrace_exporters.ties import Ties
 
 SPLIT_CONFLICT = "split_conflict"
 _ID_BYTES = 16
+_CLEAN, _SPOILT = 1, 2
 
 
 def share(seed: int, id_: bytes, shares: Mapping[str, float]) -> str:
@@ -38,7 +46,8 @@ class Forest:
     the links of now: the nearest completion above it that was filed before it was.
     """
 
-    def __init__(self, watermark: int, seed: int, shares: Mapping[str, float]) -> None:
+    def __init__(self, watermark: int, seed: int, shares: Mapping[str, float], *, ties: int = 0) -> None:
+        """`ties`: how many kinds of values hold chains together."""
         self._seed = seed
         self._shares = shares
         self._names = list(shares)
@@ -52,6 +61,9 @@ class Forest:
         self._here = bytearray(size)
         self._label = bytearray(size)  # of homes: index into the shares
         self._good = bytearray(size)
+        self._ties = Ties(size, ties) if ties else None
+        self._kin = _numbers(size) if ties else self._root  # as `_root`, over chains that are held together
+        self._sound = bytearray(size if ties else 0)  # where there are ties: _CLEAN or _SPOILT, once it was asked for
         self.missing: set[int] = set()
         """Parents filed after the watermark, whose own parents must be told to `add_later`."""
 
@@ -60,8 +72,10 @@ class Forest:
         """Completions in the log."""
         return self._here.count(1)
 
-    def add(self, seq: int, id_: bytes, parent: int | None) -> None:
-        """A completion up to the watermark, and the one it continues."""
+    def add(self, seq: int, id_: bytes, parent: int | None, values: Sequence[bytes | None] = ()) -> None:
+        """A completion up to the watermark, the one it continues, and its value for each of the ties."""
+        if self._ties is not None:
+            self._ties.add(seq, values)
         self._here[seq] = 1
         self._ids[_ID_BYTES * seq : _ID_BYTES * (seq + 1)] = id_
         self._link(seq, parent)
@@ -87,7 +101,7 @@ class Forest:
         waiting: dict[int, list[int]] = {}  # a parent that is not filed yet → its children
         lost: dict[int, int] = {}  # a parent that is gone from the log → its first child
         for seq in _marked(self._here):
-            self._root[seq] = seq
+            self._root[seq] = self._kin[seq] = seq
             known = self._up(seq, seq - 1)
             if known:
                 self._join(seq, known if self._root[known] else lost.setdefault(known, seq))
@@ -98,6 +112,13 @@ class Forest:
             home = self._home[seq] = self._find(seq)
             if home == seq:
                 self._label[seq] = self._names.index(share(self._seed, self._id(seq), self._shares))
+            if self._ties is not None:
+                self._tie(seq, self._ties)
+        if self._ties is not None:
+            for seq in _marked(self._here):
+                home, root = self._home[seq], self._find(seq)
+                if self._label[home] == self._label[root]:
+                    _unite(self._kin, home, root)
 
     def mark(self, seq: int) -> None:
         """This completion was selected, and its answer may be learned."""
@@ -105,20 +126,22 @@ class Forest:
 
     def follow(self, seq: int, twin: int) -> None:
         """The row of `seq` repeats that of `twin`: if its chain begins with it, the chain goes where `twin` is."""
-        if self._home[seq] == seq:
+        if self._home[seq] == seq and self._ties is None:
             label = self._label[seq] = self._label[self._home[twin]]
             if self._label[self._find(twin)] == self._label[self._find(seq)] == label:
                 self._join(seq, twin)  # one group from here on; chains already in conflict stay apart
 
     def split(self, seq: int, written: int) -> str | None:
         """The split of a row whose head is `seq`; None where its chain, or the equal row `written`, is in another."""
+        if self._ties is not None and self._is_spoilt(seq, self._ties):
+            return None
         label = self._label[self._home[seq]]
         others = self._find(seq), self._home[written]
         return self._names[label] if all(self._label[other] == label for other in others) else None
 
     def group(self, seq: int) -> bytes:
         """Id of the first completion of all that stand in one split with `seq`."""
-        return self._id(self._find(seq))
+        return self._id(_top(self._kin, seq))
 
     def chain(self, seq: int) -> bytes:
         """Id of the completion that the chain of `seq` starts with."""
@@ -158,16 +181,47 @@ class Forest:
     def _id(self, seq: int) -> bytes:
         return bytes(self._ids[_ID_BYTES * seq : _ID_BYTES * (seq + 1)])
 
+    def _tie(self, seq: int, ties: Ties) -> None:
+        """Put the chain that begins with `seq` where its values are, or find that `seq` would join two splits."""
+        home, holders = self._home[seq], list(ties.holders(seq))
+        wanted = {self._label[self._home[holder]] for holder in holders}
+        if home == seq and len(wanted) == 1:
+            self._label[seq] = next(iter(wanted))
+        apart = not wanted <= {self._label[home]}
+        ties.settle(seq, apart=apart)
+        for other in (home, *(() if apart else holders)):
+            _unite(self._kin, seq, other)
+
+    def _is_spoilt(self, seq: int, ties: Ties) -> bool:
+        """Whether the conversation of `seq` holds a completion that is in another split than it, or in none."""
+        path = []
+        while seq and self._here[seq] and not self._sound[seq]:
+            path.append(seq)
+            seq = self._up(seq, self._watermark)
+        spoilt = bool(seq) and self._sound[seq] == _SPOILT
+        for seq in reversed(path):
+            moved = self._label[self._home[seq]] != self._label[self._find(seq)]
+            spoilt = spoilt or moved or ties.is_apart(seq)
+            self._sound[seq] = _SPOILT if spoilt else _CLEAN
+        return spoilt
+
     def _find(self, seq: int) -> int:
-        root = self._root
-        while root[seq] != seq:
-            root[seq] = root[root[seq]]
-            seq = root[seq]
-        return seq
+        return _top(self._root, seq)
 
     def _join(self, one: int, other: int) -> None:
-        low, high = sorted((self._find(one), self._find(other)))
-        self._root[high] = low
+        _unite(self._root, one, other)
+
+
+def _top(root: "array[int]", seq: int) -> int:
+    while root[seq] != seq:
+        root[seq] = root[root[seq]]
+        seq = root[seq]
+    return seq
+
+
+def _unite(root: "array[int]", one: int, other: int) -> None:
+    low, high = sorted((_top(root, one), _top(root, other)))
+    root[high] = low
 
 
 def _numbers(size: int) -> "array[int]":

@@ -139,4 +139,6 @@ def _columns(call: Call) -> dict[str, Any]:
         "usage_source": call.usage_source,
         "cost_usd": call.cost_usd,
         "tags": call.tags,
+        "user": call.user,
+        "session": call.session,
     }

@@ -37,6 +37,8 @@ class Call:
     tags: str | None = None
     endpoint: str = "chat.completions"
     omits: str | None = None
+    user: str | None = None
+    session: str | None = None
 
     @property
     def id(self) -> bytes:

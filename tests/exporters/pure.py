@@ -16,6 +16,7 @@ from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Placed, Unit
 from tailrace_exporters.split import Forest
 from tailrace_exporters.surroundings import Surroundings
+from tailrace_exporters.ties import values_of
 from tests.exporters.logged import Call, after, opened
 
 Log = Mapping[int, tuple[Call, int | None]]
@@ -24,10 +25,13 @@ Log = Mapping[int, tuple[Call, int | None]]
 
 def forest_of(log: Log, watermark: int, recipe: Recipe) -> Forest:
     """The chains as of `watermark`, told by the links of the whole log."""
-    forest = Forest(watermark, recipe.seed, recipe.split)
+    by = recipe.split.by
+    forest = Forest(watermark, recipe.seed, recipe.split.shares, ties=len(by))
     for seq in sorted(log):
         if seq <= watermark:
-            forest.add(seq, log[seq][0].id, log[seq][1])
+            call, parent = log[seq]
+            named = (getattr(call, tie.value) for tie in by)
+            forest.add(seq, call.id, parent, values_of("default", *named))
     while forest.missing:
         seq = min(forest.missing)
         forest.add_later(seq, log[seq][1])

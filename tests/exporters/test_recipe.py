@@ -7,7 +7,7 @@ import pytest
 from tailrace.errors import RecipeError
 from tailrace.records import Status
 from tailrace_exporters.recipe import MAX_RECIPE_BYTES, Recipe, parse_recipe, read_recipe
-from tailrace_exporters.rows import Train, Unit
+from tailrace_exporters.rows import Tie, Train, Unit
 
 FULL = """
 name = "support-bot"
@@ -31,6 +31,7 @@ exact = false
 
 [split]
 train = 0.9
+by = ["user", "session"]
 valid = 0.1
 
 [write]
@@ -49,7 +50,8 @@ def test_every_key() -> None:
     assert recipe.filter.finish == ("stop", "none")
     assert recipe.filter.status == (Status.OK, Status.CLIENT_CLOSED)
     assert not recipe.dedupe.exact
-    assert list(recipe.split) == ["train", "valid"]
+    assert list(recipe.split.shares) == ["train", "valid"]
+    assert recipe.split.by == (Tie.USER, Tie.SESSION)
     assert recipe.write.formats == ("trl-messages", "openai-chat")
     assert recipe.write.shard_rows == 1000
 
@@ -82,6 +84,8 @@ def test_an_empty_recipe_is_one() -> None:
         ("[split]\ntrain = 0.9\n", "r.toml:1: split: the shares add up to 0.9; make them add up to 1"),
         ("[split]\ntrain = nan\n", "r.toml:2: split.train: expected at most 1.0, found NaN"),
         ("[split]\n'../x' = 1\n", "r.toml:2: split.../x: expected a name that matches"),
+        ("[split]\nby = ['usr']\n", "r.toml:2: split.by: expected 'user' or 'session', found \"usr\""),
+        ("[split]\nby = ['user', 'user']\n", "r.toml:1: split: by names the same twice; name each once"),
         ("[write]\nformats = ['openai']\n", 'write.formats: unknown format "openai"; did you mean "openai-chat"?'),
         ("[write]\nformats = ['openai-chat', 'openai-chat']\n", "a format is named twice; name each once"),
         ("[write]\nformats = []\n", "r.toml:2: write.formats: expected at least 1 entry, found an array"),

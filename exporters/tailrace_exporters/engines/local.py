@@ -29,9 +29,10 @@ from tailrace_exporters.engines.local_values import with_values
 from tailrace_exporters.files import Files, NoFiles
 from tailrace_exporters.pipeline import Look, Pipeline
 from tailrace_exporters.recipe import Recipe
-from tailrace_exporters.rows import Placed, Row, Unit
+from tailrace_exporters.rows import Placed, Row, Tie, Unit
 from tailrace_exporters.split import Forest
 from tailrace_exporters.surroundings import Surroundings
+from tailrace_exporters.ties import values_of
 
 T = TypeVar("T")
 
@@ -178,10 +179,11 @@ async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, F
 
 async def _forest(log: Log, recipe: Recipe, progress: Progress) -> Forest:
     """The chains of the whole log up to the watermark."""
-    forest = Forest(log.watermark, recipe.seed, recipe.split)
-    async for links in _links(log):
-        for seq, id_, parent in links:
-            forest.add(seq, id_, parent)
+    by = recipe.split.by
+    forest = Forest(log.watermark, recipe.seed, recipe.split.shares, ties=len(by))
+    async for links in _links(log, by):
+        for seq, id_, parent, *named in links:
+            forest.add(seq, id_, parent, values_of(*named) if by else ())
         progress("links", links[-1][0], log.watermark)
     while forest.missing:
         some = sorted(forest.missing)[:_SELECTED]
@@ -195,17 +197,18 @@ async def _forest(log: Log, recipe: Recipe, progress: Progress) -> Forest:
     return forest
 
 
-async def _links(log: Log) -> AsyncIterator[Sequence[tuple[int, bytes, int | None]]]:
-    """`(seq, id, parent)` of every completion up to the watermark, in log order."""
+async def _links(log: Log, by: Sequence[Tie]) -> AsyncIterator[Sequence[Any]]:
+    """`(seq, id, parent)` of every completion up to the watermark, in log order; then project and what is tied `by`."""
     c = COMPLETION.c
+    named = (c.project, *(c[tie.value] for tie in by)) if by else ()
     at = 0
     while True:
-        statement = select(c.seq, c.id, c.parent).where(c.seq > at, c.seq <= log.watermark).order_by(c.seq)
+        statement = select(c.seq, c.id, c.parent, *named).where(c.seq > at, c.seq <= log.watermark).order_by(c.seq)
         found = (await log.connection.execute(statement.limit(_LINKS))).all()
         await log.connection.rollback()
         if not found:
             return
-        yield cast("Sequence[tuple[int, bytes, int | None]]", found)
+        yield found
         at = found[-1][0]
 
 
