@@ -1,4 +1,4 @@
-"""Splits by user and session: nobody in two splits, no row that moves, and what would join two splits goes and counts."""
+"""Splits by user and session: nobody in two splits, no row that moves; what would join two splits goes and counts."""
 
 import random
 from collections import defaultdict
@@ -161,15 +161,15 @@ def test_an_export_by_user(tailrace: Run, tmp_path: Path) -> None:
 
 
 def test_what_holds_the_words_of_a_user_of_another_split_goes_though_it_names_nobody() -> None:
-    """`other` waited alone for 50, which joins it to the chain of `one`; 61 then continues it."""
+    """`one` and `other` waited for 50, which joins them; 61 then continues `other`."""
     one, other = differing_pair()
-    late = after(opened(one), "late", seq=50, answer="late")
+    late = opened(50)
     waiting = after(late, "I am bob", seq=other, answer="hello bob", user="bob")
     log: Log = {
-        one: (opened(one), None),
+        one: (after(late, "first", seq=one, answer="hello"), 50),
         other: (waiting, 50),
         49: (opened(49, user="bob"), None),
-        50: (late, one),
+        50: (late, None),
         61: (after(waiting, "and then", seq=61, answer="so"), other),
     }
     _, placed = export(log, recipe_of("step", ["user"]))
