@@ -28,7 +28,7 @@ OTHER: Final = "…"
 
 def balance(recipe: Recipe, _surroundings: Surroundings) -> "Balance | None":
     """The stage that `[balance]` asks for."""
-    return None if recipe.balance.by is None else Balance(recipe.balance.max_ratio, recipe.seed)
+    return None if recipe.balance is None else Balance(recipe.balance.max_ratio, recipe.seed)
 
 
 class Balance:

@@ -49,7 +49,7 @@ class Recipe(Table):
     decontaminate: Decontaminate | None = None
     split: Split = Split()
     policy: Policy = Policy()
-    balance: Balance = Balance()
+    balance: Balance | None = None
     write: Write = Write()
 
 

@@ -171,30 +171,22 @@ class Decontaminate(Table):
 
 
 class Balance(Table):
-    """No value too often."""
+    """No value too often; the table is there where it is asked for."""
 
-    by: str | None = None
+    by: str
     """A field of the query language, of the row's last completion: `label.NAME`, `next.label.NAME`, `tags.NAME`, …"""
     max_ratio: Annotated[float, Field(ge=1)] = 3.0
     """In each split no value has more rows than so many times those of the rarest one."""
 
     @field_validator("by")
     @classmethod
-    def _is_a_field(cls, by: str | None) -> str | None:
-        if by is None:
-            return None
+    def _is_a_field(cls, by: str) -> str:
         field = find(by)
         if field is None:
             raise ValueError(f"!unknown field {json.dumps(by)}; {missing(by)}")
         if field.among is not None and not by.removeprefix(NEXT).startswith(LABEL):
             raise ValueError(f"!a completion may have several of {by}; give a field of which it has one")
         return by
-
-    @model_validator(mode="after")
-    def _does_something(self) -> "Balance":
-        if self.by is None and "max_ratio" in self.model_fields_set:
-            raise ValueError('!max_ratio is of the values of a field; name it: by = "label.NAME"')
-        return self
 
 
 class Split(Table):

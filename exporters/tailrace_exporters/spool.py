@@ -31,6 +31,7 @@ class _Noted:
     link_answer: bytes | None
     input_tokens: int | None
     output_tokens: int | None
+    usage_source: str
     cost_usd: float | None
     started_us: int
     tags: str | None

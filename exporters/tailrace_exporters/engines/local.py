@@ -155,7 +155,7 @@ async def _chains(
 
 
 def _value(log: Log, recipe: Recipe) -> "ColumnElement[Any] | None":
-    return None if recipe.balance.by is None else selecting.value(recipe.balance.by, log.marks)
+    return None if recipe.balance is None else selecting.value(recipe.balance.by, log.marks)
 
 
 async def _told(log: Log, rows: Sequence[Row], value: "ColumnElement[Any] | None") -> list[Row]:
