@@ -73,8 +73,8 @@ def _holds_nothing(files: Files, canary: Canary | None) -> None:
     for path, file in files.written():
         for line, kind in canary.search(file):
             raise WorkFailed(
-                f"{path}:{line}: holds a value that was found elsewhere in the log ({kind.value}); "
-                "leave out with [select] where what it comes from; lineage and ledger have the same line's completions"
+                f"{path}:{line}: holds a value that was found elsewhere in the log ({kind.value}), and would not have "
+                "been told here; leave the completion out with [select] where"
             )
 
 

@@ -226,6 +226,18 @@ def test_a_secret_is_known_by_its_key_in_the_structure_too() -> None:
     assert parameters_of(made)["default"] == {"api_key": "[masked:assigned_secret]"}
 
 
+def test_tools_that_are_known_are_searched_again_where_the_row_has_a_value() -> None:
+    tools = [{"type": "function", "function": {"name": "f", "description": "it once was hunter2000"}}]
+    by = stage()
+    first = row(user("a"), tools=tools)
+    assert after(first, by) is first
+    assert after(first, by) is first
+    assert "hunter2000" not in words_of(after(row(user("password: hunter2000"), tools=tools), by))
+    told = [{"type": "function", "function": {"name": "f", "description": "bob@corp.com"}}]
+    assert ["bob" in words_of(after(row(user("a"), tools=told), by)) for _ in range(2)] == [False, False]
+    assert "bob" not in words_of(after(row(user("I am bob@corp.com"), tools=tools), by))
+
+
 def test_what_one_text_tells_is_replaced_in_the_others() -> None:
     made = after(row(user("password: hunter2000 please"), said("I used hunter2000 as you said"), user("x\\hunter2000")))
     assert "hunter2000" not in words_of(made)

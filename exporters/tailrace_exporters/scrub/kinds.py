@@ -1,8 +1,7 @@
 """What is looked for. A kind is a word of the ledger, of masks and of messages."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Value(StrEnum):
@@ -34,9 +33,8 @@ PERSONAL: Final = frozenset({Value.EMAIL, Value.PHONE, Value.CARD, Value.IBAN, V
 """All others are secrets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Where a value stands in a text of UTF-8 bytes."""
+class Found(NamedTuple):
+    """Where a value stands in a text of UTF-8 bytes. A tuple, as `Leaf` is: rows have dozens, and it is made fast."""
 
     start: int
     end: int

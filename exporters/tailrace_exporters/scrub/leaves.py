@@ -8,8 +8,7 @@ chance would find values in it.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from tailrace.records import Json
 
@@ -26,8 +25,7 @@ _USUAL_KEYS: Final = frozenset(_USUAL.split())
 """Keys that are no values, and after which none begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One text: its line in the whole from `line` to `end`, itself from `start`."""
 
     line: int

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+import orjson
+
 from tailrace.errors import RecipeError, WorkFailed
 from tailrace.records import Json
 from tailrace_exporters.asking import Answers, Ask
@@ -22,7 +24,7 @@ from tailrace_exporters.recipe_tables import Scrub as Rule
 from tailrace_exporters.rows import Dropped, Row, Stage, id_text
 from tailrace_exporters.scrub.canary import WINDOW, Canary
 from tailrace_exporters.scrub.find import find
-from tailrace_exporters.scrub.kinds import PERSONAL, Value
+from tailrace_exporters.scrub.kinds import PERSONAL, Found, Value
 from tailrace_exporters.scrub.leaves import Leaf, Leaves, rebuilt, restored
 from tailrace_exporters.scrub.pseudonyms import LEAST_KEY_BYTES, Pseudonyms
 from tailrace_exporters.scrub.texts import (
@@ -43,6 +45,8 @@ SECRET: Final = "secret"  # noqa: S105 - a word of the ledger
 """Followed by its kind: `secret:openai_key`."""
 
 _DATASET: Final = b"dataset"
+_TOOLS: Final = "/tools"
+_KEPT_TOOLS: Final = 4096
 _Values = dict[bytes, Value]
 
 
@@ -74,6 +78,7 @@ class Scrub:
         """What must not be in any file."""
         self._values: Counter[Value] = Counter()
         self._rows = 0
+        self._clean: set[bytes | None] = set()
 
     def asks(self, _row: Row) -> Sequence[Ask]:
         """No model is needed."""
@@ -86,9 +91,15 @@ class Scrub:
             WorkFailed: it holds a secret, and the recipe refuses those.
         """
         parts = _parts(row)
-        leaves = Leaves(parts)
+        tools = _name_of(row.tools)
         try:
-            hits = list(self._hits(leaves))
+            if tools in self._clean and not self._found(Leaves({at: parts[at] for at in parts if at != _TOOLS})):
+                yield row
+                return
+            leaves = Leaves(parts)
+            hits = self._found(leaves)
+            if tools is not None and not any(leaf.pointer.startswith(_TOOLS) for leaf, _ in hits):
+                self._remember(tools)
             if not hits:
                 yield row
                 return
@@ -107,6 +118,15 @@ class Scrub:
         values = {kind.value: self._values[kind] for kind in Value if self._values[kind]}
         return {"scrub": {"key_fingerprint": key, "rows_changed": self._rows, "values": values}}
 
+    def _found(self, leaves: Leaves) -> list[tuple[Leaf, Hit]]:
+        return list(self._hits(leaves))
+
+    def _remember(self, tools: bytes) -> None:
+        """These tools hold nothing. An application sends the same with every call, and they are long."""
+        if len(self._clean) >= _KEPT_TOOLS:
+            self._clean.clear()
+        self._clean.add(tools)
+
     def _hits(self, leaves: Leaves) -> Iterator[tuple[Leaf, Hit]]:
         """The values of a row. `Hit.found` says where in the leaf's own line."""
         escaped = b"\\" in leaves.text
@@ -114,7 +134,7 @@ class Scrub:
         for found in find(leaves.text, self._kinds):
             leaf = leaves.leaves[bisect_right(lines, found.start) - 1]
             if found.start >= leaf.start and not (escaped and b"\\" in leaves.line(leaf)):
-                at = replace(found, start=found.start - leaf.line, end=found.end - leaf.line)
+                at = Found(found.start - leaf.line, found.end - leaf.line, found.kind)
                 yield leaf, Hit(at, leaves.text[found.start : found.end])
         for leaf in leaves.leaves if escaped else ():
             line = leaves.line(leaf)
@@ -202,6 +222,15 @@ class Scrub:
             return hashlib.sha256(content_of(row)).digest()
         except TypeError:
             return None  # no JSON: it is counted as that further on
+
+
+def _name_of(tools: Json) -> bytes | None:
+    if not tools:
+        return None
+    try:
+        return hashlib.blake2b(orjson.dumps(tools), digest_size=16).digest()
+    except TypeError:  # orjson's own error is one
+        return None
 
 
 def _mask(kind: Value, _value: str) -> str:

@@ -1,8 +1,7 @@
 """One text without its values: each is replaced where it stands, and nothing else changes. Pure."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -24,8 +23,7 @@ class TangledError(Exception):
     """A text whose values cannot be replaced: more readings than eight, or each replacement makes a new value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A value in a text, and what it reads there."""
 
     found: Found
@@ -71,6 +69,8 @@ def known_in(text: bytes, known: Known) -> list[Hit]:
 
 def apart(hits: Sequence[Hit]) -> list[Hit]:
     """Of hits that overlap, the first in the order given; in the order of the text."""
+    if len(hits) < 2:
+        return list(hits)
     by_place = {id(hit.found): hit for hit in hits}
     return [by_place[id(found)] for found in places.apart([hit.found for hit in hits])]
 
