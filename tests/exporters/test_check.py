@@ -105,9 +105,12 @@ def test_a_pointer_names_no_key_that_the_schema_does_not() -> None:
     assert found.pointer == "/a~1b~0/n"
 
 
-@pytest.mark.parametrize("place", ["http://127.0.0.1:9/s.json", "file:///etc/hostname", "urn:x", "s.json"])
-def test_a_schema_that_points_out_of_itself_is_broken_and_nothing_is_fetched(place: str) -> None:
-    for schema in ({"$ref": place}, {"$schema": place}, {"$dynamicRef": place}):
+@pytest.mark.parametrize("place", ["{file}", "http://127.0.0.1:9/s.json", "file:///etc/hostname", "urn:x", "s.json"])
+def test_a_schema_that_points_out_of_itself_is_broken_and_nothing_is_fetched(place: str, tmp_path: Path) -> None:
+    """`{file}` is there, and would be a good schema."""
+    (tmp_path / "s.json").write_text('{"type": "object"}')
+    there = place.replace("{file}", (tmp_path / "s.json").as_uri())
+    for schema in ({"$ref": there}, {"$schema": there}, {"$dynamicRef": there}):
         found = Schemas().fault({}, schema)
         assert found is not None, schema
         assert found.schema

@@ -79,6 +79,7 @@ def test_each_kind_is_found_alone_and_in_a_sentence(kind: Value, value: str, aro
         ("card 4111 1111 1111 1111 123 until 2027", [(Value.CARD, "4111 1111 1111 1111")]),
         ("DE89 3704 0044 0532 0130 00 BIC COBADEFF", [(Value.IBAN, "DE89 3704 0044 0532 0130 00")]),
         ("am12 DE89 3704 0044 0532 0130 00", [(Value.IBAN, "DE89 3704 0044 0532 0130 00")]),
+        ("token: bob12345678901234@corp.com", [(Value.EMAIL, "bob12345678901234@corp.com")]),
         ("+49 151 23456789 2026 2027", [(Value.PHONE, "+49 151 23456789")]),
     ],
 )
@@ -196,6 +197,12 @@ def test_a_value_hides_behind_no_escape(escaped: str) -> None:
     except json.JSONDecodeError:
         return
     json.loads(f'"{made}"')
+
+
+def test_half_an_escape_is_not_replaced() -> None:
+    """As it is written it is a key after a backslash; as it reads, a line's end and something else. JSON stays JSON."""
+    made = text_of(r'{"path": "C:\\rk_live_Ab3dE7gHj2KlM9nPq4Rs", "text": "\rk_live_Ab3dE7gHj2KlM9nPq4Rs"}')
+    assert json.loads(made) == {"path": "C:\\r[masked:stripe_key]", "text": "\r[masked:stripe_key]"}
 
 
 def test_escapes_beyond_reach_drop_the_row() -> None:
