@@ -29,7 +29,8 @@ def standing_file(data_dir: Path, ready: Ready) -> KeptFile[Kept]:
 
 
 def begun_anew(kept: Kept, standing: Standing, newest_seq: int) -> Kept:
-    """What is kept after a step to `standing`: another epoch looks at no audit of before."""
+    """What is kept after a step to `standing`: another epoch looks at no audit of before, another target at all."""
     if standing.epoch == kept.standing.epoch:
-        return replace(kept, standing=standing)
+        is_asked_anew = standing.target != kept.standing.target
+        return replace(kept, standing=standing, next_labels=0 if is_asked_anew else kept.next_labels)
     return Kept(standing, since_seq=newest_seq, seen_seq=newest_seq)

@@ -73,6 +73,19 @@ def test_another_meaning_starts_anew_and_the_same_does_not() -> None:
         assert anew.epoch > after(*before).epoch
 
 
+def test_another_target_is_proven_anew_by_the_same_audits_and_their_looks_stay_spent() -> None:
+    for before in (LIVE, [*LIVE, Unreachable("lower target_agreement")], [*LIVE, Fitted(2, 90), Judged(NOT_YET)]):
+        was = after(*before)
+        assert advance(was, Enabled("v1"), target=0.95) == was
+        anew = advance(was, Enabled("v1"), target=0.9)
+        assert (anew.state, anew.released, anew.release, anew.drift) == (State.TRAINING, None, None, None)
+        assert (anew.epoch, anew.looks) == (was.epoch, was.looks)
+        assert "90.0%" in anew.reason
+        live = advance(advance(anew, Fitted(3, 90), target=0.9), Judged(RELEASE), target=0.9)
+        assert live.drift is not None
+        assert (live.state, live.drift.target) == (State.LIVE, 0.9)
+
+
 def test_refused_stays_refused() -> None:
     refused = after(*LIVE, Unreachable("the model disagrees with itself"), Fitted(3, 99), Judged(RELEASE))
     assert (refused.state, refused.reason) == (State.REFUSED, "the model disagrees with itself")

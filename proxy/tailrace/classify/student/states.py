@@ -7,6 +7,7 @@
 
 Shadow: it labels, and nobody sees it but the report. Another meaning of the labels (labels, prompt, model: the
 classifier's version) starts anew from any state, since neither the labels nor the audits of before say anything then.
+So does another target, but for the audits: they still say what they said, and the looks at them stay spent.
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ class Standing:
     state: State = State.OFF
     reason: str = "the cascade has no student"
     meaning: str = ""
+    target: float | None = None
     epoch: int = 0
     looks: int = 0
     fitted: int | None = None
@@ -94,7 +96,7 @@ def advance(standing: Standing, event: Event, *, target: float) -> Standing:
     if isinstance(event, Disabled):
         return Standing(epoch=standing.epoch)
     if isinstance(event, Enabled):
-        return _enabled(standing, event)
+        return _enabled(standing, event, target)
     if standing.state in {State.OFF, State.REFUSED}:
         return standing
     if isinstance(event, Unreachable):
@@ -112,11 +114,16 @@ def _released_nothing(standing: Standing) -> Standing:
     return replace(standing, released=None, release=None, drift=None)
 
 
-def _enabled(standing: Standing, event: Enabled) -> Standing:
-    if standing.state is not State.OFF and standing.meaning == event.meaning:
-        return standing
-    why = "no labels yet" if standing.state is State.OFF else "labels, prompt, model or target changed: starts anew"
-    return Standing(State.TRAINING, why, event.meaning, epoch=standing.epoch + 1)
+def _enabled(standing: Standing, event: Enabled, target: float) -> Standing:
+    if standing.state is State.OFF:
+        return Standing(State.TRAINING, "no labels yet", event.meaning, target, epoch=standing.epoch + 1)
+    if standing.meaning != event.meaning:
+        why = "labels, prompt or model changed: starts anew"
+        return Standing(State.TRAINING, why, event.meaning, target, epoch=standing.epoch + 1)
+    if standing.target != target:
+        why = f"target_agreement is {target:.1%} now: nothing is proven of that yet"
+        return replace(_released_nothing(standing), state=State.TRAINING, reason=why, missing=None, target=target)
+    return standing
 
 
 def _waits(standing: Standing, event: Waits) -> Standing:
