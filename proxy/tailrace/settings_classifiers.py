@@ -213,7 +213,7 @@ class Classifier(Table):
     target_agreement: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """How often the student must say what the model says before it may answer alone."""
     audit_share: Share = 0.05
-    """Share of the chains of which the model labels one turn, after the answer, to judge the other sources by."""
+    """Share of the chains of which the model labels one turn, after the answer, as a judge of others. 0: no student."""
     audit_after_s: Annotated[float, Field(ge=0)] = 300
     """How long nothing must have been added to a chain before one of its turns may be audited."""
     rule_accuracy: Share = 0.8

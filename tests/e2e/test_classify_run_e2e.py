@@ -35,7 +35,7 @@ output_usd_per_mtok = 1000
 labels = {{angry = "is angry", fine = "is fine"}}
 rules = [{{label = "fine", exact = ["fine"]}}]
 context = {{turns = 0}}
-audit_share = 0
+audit_share = 0  # else a student would learn of 5,000 labels, and answer some of them
 [classifiers.mood.llm]
 model = "{model}"
 """

@@ -121,5 +121,7 @@ def _told(name: str, key: str, path: Path, read: Callable[[], T]) -> T:
 
 
 def learns(ready: Ready) -> bool:
-    """Whether a student can be: it is wanted, there is a model to learn from, and the task gives one label."""
-    return ready.settings.mode_of("student") != "off" and ready.brief is not None and ready.brief.task.single
+    """Whether a student can be: it is wanted, there is a model to learn from, audits would show when it errs, and the
+    task gives one label."""
+    is_wanted = ready.settings.mode_of("student") != "off" and ready.settings.audit_share > 0
+    return is_wanted and ready.brief is not None and ready.brief.task.single

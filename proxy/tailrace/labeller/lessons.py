@@ -6,6 +6,8 @@
 
 While it is in shadow the model labels every turn anyway, so that an audit costs nothing: the drawn turn's own label is
 one. Once it is live only the audits that were asked for count, since the model is then asked about hard turns only.
+What a rule or the cache answered never comes to the student: an audit of it, an easy turn mostly, says nothing of those
+that do.
 """
 
 from collections import OrderedDict
@@ -20,7 +22,7 @@ from tailrace.classify.ready import Ready
 from tailrace.classify.student.fit import Item
 from tailrace.classify.turn import Subject
 from tailrace.labeller.subjects import is_for, labels_before, turn_of
-from tailrace.records import LabelSource
+from tailrace.records import Label, LabelMode, LabelSource
 from tailrace.store import labels
 from tailrace.store.labels import Labelled, Page
 
@@ -29,6 +31,7 @@ SHADOW_SHARE: Final = 0.5
 MOST: Final = 50_000
 """Labels that are held, the newest."""
 _TAUGHT: Final = (LabelSource.HUMAN, LabelSource.IMPORTED, LabelSource.LLM)
+_WRITTEN_AS: Final = {"rules": LabelSource.RULE, "cache": LabelSource.CACHE, "llm": LabelSource.LLM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class _Note:
     subject: Subject
     label: str
     by_model: bool
+    comes_to_it: bool  # no rule and no cache answered the turn
 
 
 class LessonBook:
@@ -68,6 +72,8 @@ class LessonBook:
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
+        cascade = ready.settings.cascade
+        self._before_it = {_WRITTEN_AS[source] for source in cascade[: cascade.index("student")]}
         self._taught: OrderedDict[bytes, _Note] = OrderedDict()  # by completion: a later label stands for it
         self._audits: OrderedDict[bytes, _Note] = OrderedDict()
         self._cursors = {False: 0, True: 0}
@@ -97,7 +103,11 @@ class LessonBook:
                 drawn.setdefault(note.chain, []).append(note)
             else:
                 items.append(Item(note.subject, (note.label,), note.chain))
-        asked = [note for note in self._audits.values() if self._judges_by(note.chain) and note.seq > since_seq]
+        asked = [
+            note
+            for note in self._audits.values()
+            if note.comes_to_it and self._judges_by(note.chain) and note.seq > since_seq
+        ]
         audited = {note.chain for note in self._audits.values()}
         free = (self._free(some, since_seq, shadow_until_seq) for chain, some in drawn.items() if chain not in audited)
         judges = sorted((*asked, *(note for note in free if note is not None)), key=lambda note: note.seq)
@@ -131,12 +141,23 @@ class LessonBook:
         ready, found = self._ready, []
         wanted = [one for one in some if is_for(ready.settings, one.completion)]
         before = await labels_before(connection, ready, [one.completion for one in wanted])
+        known = await labels.history(connection, [one.completion.id for one in wanted])
         for one in wanted:
             subject = self._subject(one, before)
             if subject is not None and isinstance(one.label.label, str):
                 row, by_model = one.completion, one.label.source == LabelSource.LLM
-                found.append(_Note(one.seq, row.id, row.chain_key, subject, one.label.label, by_model))
+                is_new = not any(self._is_answered(label) for label in known.get(row.id, ()))
+                found.append(_Note(one.seq, row.id, row.chain_key, subject, one.label.label, by_model, is_new))
         return found
+
+    def _is_answered(self, label: Label) -> bool:
+        """Whether by this label the turn was answered before it came to the student."""
+        ready = self._ready
+        return (label.classifier, label.version, label.mode) == (
+            ready.name,
+            ready.version,
+            LabelMode.LIVE,
+        ) and label.source in self._before_it
 
     def _subject(self, one: Labelled, before: dict[int, str]) -> Subject | None:
         settings = self._ready.settings
