@@ -124,10 +124,11 @@ def model_list_failed(provider: str) -> None:
     _list_failures.labels(provider).inc()
 
 
-def labelled(classifier: str, source: str, mode: str, *, failed: bool, seconds: float) -> None:
-    """A source labelled a text, or failed to."""
+def labelled(classifier: str, source: str, mode: str, *, failed: bool, seconds: float | None) -> None:
+    """A source labelled a text, or failed to; `seconds` None: it was not timed."""
     _labels.labels(classifier, source, mode, "failed" if failed else "labelled").inc()
-    _label_seconds.labels(classifier, source).observe(seconds)
+    if seconds is not None:
+        _label_seconds.labels(classifier, source).observe(seconds)
 
 
 def label_late(classifier: str) -> None:

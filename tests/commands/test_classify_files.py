@@ -102,6 +102,12 @@ def test_a_file_of_something_else_stays_as_it_is(tmp_path: Path, ready: Ready) -
         assert path.read_bytes() == content
 
 
+def test_labels_are_json_lines_and_go_into_no_csv(tmp_path: Path, ready: Ready) -> None:
+    with pytest.raises(UserError, match=r"name it \.jsonl"), label_file(tmp_path / "out.csv", ready):
+        raise AssertionError
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_a_file_is_labelled_by_rules_without_a_proxy_or_a_log(tailrace: Run, tmp_path: Path) -> None:
     (tmp_path / "tailrace.toml").write_text(
         '[classifiers.x]\nlabels = {a = "is a"}\nrules = [{label = "a", any = ["a"]}]\n'

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from tailrace.classify.cascade import AtOnce, Cascade
+from tailrace import metrics
+from tailrace.classify.cascade import AtOnce, Cascade, Said
 from tailrace.classify.ready import load
 from tailrace.classify.turn import Subject
 from tailrace.clock import Clock
 from tailrace.errors import WorkFailed
 from tailrace.labeller.subjects import Item, items
 from tailrace.labeller.work import Work
-from tailrace.records import Label
+from tailrace.records import Label, LabelMode, LabelSource
 from tailrace.settings_classifiers import Classifier
 
 READY = load(
@@ -58,3 +59,12 @@ async def test_a_damaged_body_costs_its_own_label_alone(count: int) -> None:
     damaged: Any = Damaged()
     found = await items(damaged, READY.settings, [row(n) for n in range(1, count + 1)])
     assert [item.row.seq for item in found] == [n for n in range(1, count + 1) if n != 2]
+
+
+def test_what_was_not_timed_is_counted_and_no_time_is_told_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float | None] = []
+    monkeypatch.setattr(metrics, "labelled", lambda *_, seconds, **__: told.append(seconds))
+    work, said = Work(Cascade(READY), None, Clock(0)), Said(LabelSource.LLM, "a", mode=LabelMode.AUDIT)
+    for took_us in (None, 500):
+        work.record(Item(row(1), Subject("x")).id, said, took_us)
+    assert told == [None, 0.0005]

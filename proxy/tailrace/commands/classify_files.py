@@ -100,6 +100,8 @@ def label_file(path: Path, ready: Ready) -> Iterator[LabelFile]:
     Raises:
         UserError: it cannot be written, is in use, or holds something else, such as labels of another version.
     """
+    if path.suffix.lower() == ".csv":
+        raise UserError(f"--out {path}: labels are written as JSON lines; name it .jsonl")
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as exc:

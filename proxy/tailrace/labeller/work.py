@@ -84,7 +84,7 @@ class Work:
     def record(self, completion: UUID, said: Said, took_us: int | None) -> Label:
         """A label as it is logged."""
         ready = self.cascade.ready
-        seconds = 0.0 if took_us is None else took_us / 1e6
+        seconds = None if took_us is None else took_us / 1e6
         metrics.labelled(ready.name, said.source, said.mode, failed=said.value is None, seconds=seconds)
         id_, at_us = new_id(self.clock), self.clock.now_us()
         return label_record(ready, said, completion, id_=id_, at_us=at_us, took_us=took_us)
