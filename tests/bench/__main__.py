@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import export_stages, relay, storage, writer
+from tests.bench import export_stages, relay, stage, storage, writer
 from tests.bench.result import Result
 
 PARTS: dict[str, Callable[[float], list[Result]]] = {
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[float], list[Result]]] = {
     "streams": relay.streams,
     "latency": relay.latency,
     "open": relay.open_streams,
+    "stage": stage.stage,
     "idle": relay.idle,
     "writer": writer.replay,
     "storage": storage.chains,

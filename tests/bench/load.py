@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import orjson
 
@@ -14,7 +14,12 @@ _CHUNKED_END: Final = b"0\r\n\r\n"
 def request_bytes(model: str, *, stream: bool, body_bytes: int = 0) -> bytes:
     """A chat completion request, padded to about `body_bytes`."""
     text = "word " * max(1, (body_bytes - 120) // 5)
-    body = orjson.dumps({"model": model, "messages": [{"role": "user", "content": text}], "stream": stream})
+    return request_of({"model": model, "messages": [{"role": "user", "content": text}], "stream": stream})
+
+
+def request_of(asked: Any) -> bytes:
+    """A chat completion request with `asked` as its body."""
+    body = orjson.dumps(asked)
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
