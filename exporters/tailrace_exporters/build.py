@@ -8,6 +8,7 @@ from tailrace.errors import WorkFailed
 from tailrace.records import Json
 from tailrace.store import read
 from tailrace.store.query import Marks
+from tailrace_exporters import checks
 from tailrace_exporters.card import card
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import Files
@@ -47,6 +48,8 @@ async def build(
     pipeline = await local.run(log, recipe, surroundings, files, progress=progress)
     report = pipeline.report.content(pipeline.ledger, recipe.split.shares, recipe.write.training_usd_per_million)
     report |= pipeline.facts
+    sizes = {path: (tally.lines, tally.size_bytes) for path, tally in files.tallies.items()}
+    report["warnings"] += checks.limits(sizes)
     for path, words in card(recipe.name, watermark(log.marks), report).items():
         _lines(files, path, words)
     content = manifest(

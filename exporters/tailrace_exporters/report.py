@@ -1,7 +1,7 @@
 """What the rows of an export amount to: rows, tokens, labels and teachers by split, and the proof over their hashes."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -106,6 +106,7 @@ class Report:
         self._labels: dict[str, dict[str, Counter[str]]] = {}
         self._kinds: Counter[str] = Counter()
         self._made: Counter[str] = Counter()
+        self._long: Counter[str] = Counter()
 
     @property
     def rows(self) -> int:
@@ -119,6 +120,8 @@ class Report:
         self._splits.setdefault(placed.split, Tokens()).add(placed)
         for name in formats:
             self._formats.setdefault(name, Tokens()).add(placed)
+            most = FORMATS[name].limits.most_row_tokens
+            self._long[name] += most is not None and (tokens_of(row.head) or 0) > most
         for completion in row.learned:
             self._costs.add(completion)
         self._teachers.update(teacher(completion) for completion in row.learned)
@@ -152,7 +155,7 @@ class Report:
                 name: counts | _tokens(self._formats.get(name, Tokens())) | self._training(name, prices)
                 for name, counts in ledger.format_table().items()
             },
-            "warnings": [*_warnings(ledger), *self._of_terms()],
+            "warnings": [*_warnings(ledger), *self._of_lengths(), *self._of_terms()],
         }
 
     def _training(self, name: str, prices: Mapping[str, float]) -> dict[str, Json]:
@@ -160,6 +163,12 @@ class Report:
         if name not in prices or name not in self._formats:
             return {}
         return {"training_usd": round(self._formats[name].conversation / _MICRO * prices[name], 4)}
+
+    def _of_lengths(self) -> Iterator[str]:
+        for name, count in self._long.items():
+            if count:
+                most = FORMATS[name].limits.most_row_tokens
+                yield f"{name}: {count:,} rows have more than {most:,} tokens, by the count of who answered them"
 
     def _of_terms(self) -> list[str]:
         found = []
@@ -188,7 +197,7 @@ def _day(day: int) -> str:
 def _warnings(ledger: Ledger) -> list[str]:
     found = []
     for name, count in ledger.formats.items():
-        least = FORMATS[name].least_rows
+        least = FORMATS[name].limits.least_rows
         if count.went < least:
             found.append(f"{name}: {count.went} rows; the target takes no fewer than {least}")
         if count.came and not count.went:

@@ -17,7 +17,7 @@ import orjson
 from tailrace.errors import RecipeError, UserError
 from tailrace.records import Json
 from tailrace.store.query import Marks
-from tailrace_exporters import build
+from tailrace_exporters import build, checks
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import NoFiles
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, read_watermark, watermark
@@ -91,6 +91,8 @@ def check_files(claim: Claim) -> Verdict:
     )
     for name, facts in listed.items():
         verdict.findings.extend(_file(claim.folder, name, facts))
+        verdict.findings.extend(_lines(claim.folder, name))
+    verdict.notes.extend(checks.limits({name: (facts["lines"], facts["size_bytes"]) for name, facts in listed.items()}))
     return verdict
 
 
@@ -262,6 +264,13 @@ def _file(folder: Path, name: str, facts: Json) -> Iterator[str]:
         yield f"{name}: {size} bytes; the manifest says {facts['size_bytes']}"
     elif digest.hexdigest() != facts["sha256"]:
         yield f"{name}: changed; as many bytes as the manifest says, with another SHA-256"
+
+
+def _lines(folder: Path, name: str) -> Iterator[str]:
+    path = folder / name
+    if ".." not in Path(name).parts and path.is_file() and not path.is_symlink():
+        with path.open("rb") as file:
+            yield from checks.lines(name, file)
 
 
 def _short(value: Json) -> str:

@@ -17,7 +17,7 @@ from tailrace.records import Json
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.formats.base import UnfitError
 from tailrace_exporters.pipeline import json_line
-from tailrace_exporters.rows import Row
+from tailrace_exporters.rows import Judgement, Kind, Row
 from tests.exporters.logged import opened, said, user
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -40,6 +40,15 @@ def row(messages: Sequence[Json], *, learn: Sequence[int] | None = None, **field
     train = tuple(n in (answers if learn is None else learn) for n in range(len(messages)))
     made = Row(opened(1), messages, None, None, None, train, (opened(1),))
     return replace(made, **fields)
+
+
+def fitted(name: str, made: Row) -> Row:
+    """The row as one of a kind that the format takes; the rejected answer of a preference is another one."""
+    if made.kind in FORMATS[name].kinds:
+        return made
+    last = tuple(n == len(made.messages) - 1 for n in range(len(made.messages)))
+    rejected = Judgement("told", 0.9, rejected={"role": "assistant", "content": "Rejected."})
+    return replace(made, kind=Kind.PREFERENCE, judgement=rejected, train=last)
 
 
 ROWS = {
@@ -72,7 +81,7 @@ ROWS = {
 def projected(name: str, made: Row) -> str:
     """The line that a format makes of a row, its rules after it, or why it refuses."""
     try:
-        line = FORMATS[name].project(made)
+        line = FORMATS[name].project(fitted(name, made))
     except UnfitError as unfit:
         return f"refused: {unfit.reason} at {unfit.pointer}\n"
     rules = "".join(f"  {rule}\n" for rule in sorted(line.rules))
@@ -95,11 +104,12 @@ def test_contract(name: str, title: str) -> None:
     """One line of JSON for any reader of lines; only declared rules and reasons; the row is left as it was."""
     before = orjson.dumps(ROWS[title].messages)
     with suppress(UnfitError):
-        line = FORMATS[name].project(ROWS[title])
+        line = FORMATS[name].project(fitted(name, ROWS[title]))
         data = json_line(line.value)
         assert len(data.decode().splitlines()) == 1
         assert orjson.loads(data) == line.value
         assert line.rules <= FORMATS[name].rules.keys()
+        assert not list(FORMATS[name].check(orjson.loads(data)))
     assert orjson.dumps(ROWS[title].messages) == before
 
 
@@ -117,7 +127,7 @@ BAD = {
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_what_no_chat_format_takes(name: str, reason: str) -> None:
     with pytest.raises(UnfitError) as caught:
-        FORMATS[name].project(BAD[reason])
+        FORMATS[name].project(fitted(name, BAD[reason]))
     assert caught.value.reason == reason
     assert reason in FORMATS[name].reasons
 
@@ -138,7 +148,7 @@ def test_what_no_chat_format_takes(name: str, reason: str) -> None:
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_a_refusal_points_at_the_part(name: str, messages: list[Json], pointer: str) -> None:
     with pytest.raises(UnfitError) as caught:
-        FORMATS[name].project(row(messages))
+        FORMATS[name].project(fitted(name, row(messages)))
     assert caught.value.pointer == pointer
 
 

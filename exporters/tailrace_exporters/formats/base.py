@@ -36,6 +36,22 @@ class Problem:
     """JSON pointer into the line."""
     message: str
     """What is wrong, and what the target wants."""
+    reason: str = ""
+    """The word, of the format's `reasons`, by which its projection refuses a row for just this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a target says of whole files. An export beyond them is worth a warning: its lines are as they should be."""
+
+    least_rows: int = 0
+    """Fewer rows than this are worth a warning."""
+    most_rows: int | None = None
+    """Of one split, in all its shards: what one job takes."""
+    most_file_bytes: int | None = None
+    """Of one file; what is larger goes in shards (`shard_rows`) or by another way."""
+    most_row_tokens: int | None = None
+    """Of one row, by the provider's own count; what is beyond is cut or refused by the target."""
 
 
 def _unchecked(_line: Json) -> Iterator[Problem]:
@@ -50,9 +66,21 @@ class Format:
     project: Callable[[Row], Line]
     rules: Mapping[str, str]
     reasons: Mapping[str, str]
-    least_rows: int = 0
-    """Fewer rows than this are worth a warning."""
+    limits: Limits = Limits()
     kinds: frozenset[Kind] = frozenset({Kind.CONVERSATION})
     """Which rows are meant for it; it is not shown the others."""
     check: Callable[[Json], Iterator[Problem]] = _unchecked
     """The target's rules and limits, on a line as it stands in a file: what `tailrace export verify` goes by."""
+
+
+def settled(line: Line, problems: Iterator[Problem], origin: Callable[[str], str] = str) -> Line:
+    """`line`, if its own format's check finds no `problems` in it.
+
+    `origin` gives the pointer into the row for one into the line; they are the same where a format moves nothing.
+
+    Raises:
+        UnfitError: for the first of the problems.
+    """
+    for problem in problems:
+        raise UnfitError(problem.reason, origin(problem.pointer))
+    return line

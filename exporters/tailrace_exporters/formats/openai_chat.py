@@ -1,83 +1,46 @@
-"""OpenAI's supervised fine-tuning file, which Azure, Fireworks, Together and Mistral read as well.
+"""OpenAI's supervised fine-tuning file, the tongue that most vendors and trainers read.
 
     {"messages": [...], "tools": [...], "parallel_tool_calls": false}
 
-All assistant messages are learned but those with `weight` 0: written where one is not to be learned. Source:
-`FineTuneChatRequestInput` of openai/openai-openapi, branch 2025-03-21.
+All assistant messages are learned but those with `weight` 0: written where one is not to be learned. Sources:
+`FineTuneChatRequestInput` of openai/openai-openapi, branch 2025-03-21, and the guide to vision fine-tuning.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats.base import Format, Line, UnfitError
-from tailrace_exporters.formats.shape import REASONS, RULES, Shaper
+from tailrace_exporters.formats import chat, chat_rules
+from tailrace_exporters.formats.base import Format, Limits, Line, Problem
+from tailrace_exporters.formats.dialect import OPENAI_TOOL, Dialect
+from tailrace_exporters.formats.images import MEGABYTE, Images
+from tailrace_exporters.formats.shape import RULES
 from tailrace_exporters.rows import Row
 
-_KEYS: Final = {
-    "system": ("role", "content", "name"),
-    "user": ("role", "content", "name"),
-    "assistant": ("role", "content", "name", "refusal", "tool_calls", "function_call"),
-    "tool": ("role", "content", "tool_call_id"),
-    "function": ("role", "content", "name"),
-}
-_PARTS: Final = {
-    "system": ("text",),
-    "user": ("text", "image_url"),
-    "assistant": ("text", "refusal"),
-    "tool": ("text",),
-    "function": ("text",),
-}
+KINDS: Final = ("jpeg", "png", "webp")
+DIALECT: Final = Dialect(
+    vendor="OpenAI",
+    tool_name=OPENAI_TOOL,
+    images=Images(KINDS, most=10, most_bytes=10 * MEGABYTE, fetched=True),
+    calls_answered=True,
+)
 
 
 def project(row: Row) -> Line:
     """A row as one line of the file."""
-    shaper = Shaper(row)
-    messages = [_message(shaper, row, index) for index in range(len(row.messages))]
-    answers = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    if not all(row.train[index] for index in answers):
-        for index in answers:
-            messages[index]["weight"] = int(row.train[index])
-    line: dict[str, Json] = {"messages": messages}
-    tools = shaper.tools()
-    if tools:
-        line["tools"] = tools
-        if type(row.parallel_tool_calls) is bool:
-            line["parallel_tool_calls"] = row.parallel_tool_calls
-    return Line(line, frozenset(shaper.rules))
+    return chat.project(row, DIALECT)
 
 
-def _message(shaper: Shaper, row: Row, index: int) -> dict[str, Json]:
-    role = shaper.role(index)
-    known = shaper.known(index, _KEYS[role])
-    content = known.get("content")
-    message = {"role": role, "content": content} | known | {"role": role}
-    if content is not None and type(content) is not str:
-        message["content"] = shaper.parts(index, _PARTS[role])
-    if role == "assistant":
-        return _answer(shaper, row, index, message)
-    if content is None:
-        raise UnfitError("unknown_shape", f"/messages/{index}/content")
-    if role == "tool":
-        shaper.answered(index)
-    return message
-
-
-def _answer(shaper: Shaper, row: Row, index: int, message: dict[str, Json]) -> dict[str, Json]:
-    calls = shaper.calls(index)
-    if calls:
-        message["tool_calls"] = calls
-    else:
-        message.pop("tool_calls", None)
-    says = message.get("content") or calls or message.get("function_call") or message.get("refusal")
-    if row.train[index] and not says:
-        raise UnfitError("empty_answer", f"/messages/{index}/content")
-    return message
+def check(line: Json) -> Iterator[Problem]:
+    """What OpenAI would refuse about a line."""
+    return chat_rules.check(line, DIALECT)
 
 
 FORMAT: Final = Format(
-    about="OpenAI supervised fine-tuning (JSONL); also Azure, Fireworks, Together",
+    about="OpenAI supervised fine-tuning (JSONL)",
     project=project,
     rules=RULES,
-    reasons=REASONS,
-    least_rows=10,
+    reasons=chat.CHAT_REASONS | chat_rules.UNANSWERED_REASON,
+    limits=Limits(least_rows=10, most_file_bytes=512 * MEGABYTE, most_row_tokens=65_536),
+    check=check,
 )

@@ -4,6 +4,8 @@ A `Shaper` goes over one row once. It hands out the parts of messages, remembers
 and refuses what no rule covers.
 """
 
+import json
+import math
 from collections.abc import Collection
 from typing import Final
 
@@ -13,6 +15,12 @@ from tailrace_exporters.rows import Row
 
 DEVELOPER: Final = "developer_as_system"
 REASONING: Final = "reasoning_omitted"
+MASK: Final = "mask_not_expressible"
+ARGUMENTS: Final = "arguments_unfit"
+TOOLS: Final = "tools_unfit"
+REFUSAL: Final = "refusal_as_content"
+NULL: Final = "null_content_as_empty"
+PARALLEL: Final = "parallel_tool_calls_omitted"
 JOINED: Final = "text_parts_joined"
 EXTRA: Final = "extra_keys_omitted"
 RESPONSE_FORMAT: Final = "response_format_omitted"
@@ -30,6 +38,7 @@ REASONS: Final = {
     "unknown_shape": "a message or a tool is not shaped as the endpoint's reference says",
     "unknown_part": "a message holds something else than the target takes in this place, such as audio or a file",
     "unknown_tool": "a tool that is not a function",
+    "learns_no_answer": "a message that is no answer is marked as learned; nothing is trained on it, ever",
 }
 _NEVER_OMITTED: Final = ("audio", "function_call", "tool_calls")  # an answer without them would be another answer
 _REASONING_KEYS: Final = ("reasoning", "reasoning_content", "reasoning_details", "thinking")
@@ -47,6 +56,8 @@ class Shaper:
         """The role of a message; `developer` is `system`."""
         message = self._row.messages[index]
         role = message.get("role") if type(message) is dict else None
+        if self._row.train[index] and role != "assistant":
+            raise UnfitError("learns_no_answer", f"/train/{index}")
         if role == "developer":
             self.rules.add(DEVELOPER)
             return "system"
@@ -123,6 +134,38 @@ class Shaper:
             )
         return found
 
+    def functions(self, keys: Collection[str]) -> list[Json] | None:
+        """The tool schemas, each with those members of its function that stand in `keys`; None where there are none."""
+        tools = self.tools()
+        if tools is None:
+            return None
+        return [
+            self.pick(tool, ("type", "function"), f"/tools/{n}")
+            | {"function": self.pick(tool["function"], keys, f"/tools/{n}/function")}
+            for n, tool in enumerate(tools)
+        ]
+
+    def all_learned(self) -> None:
+        """For a target that learns every answer.
+
+        Raises:
+            UnfitError: one is not to be learned.
+        """
+        for index, message in enumerate(self._row.messages):
+            if message.get("role") == "assistant" and not self._row.train[index]:
+                raise UnfitError(MASK, f"/messages/{index}")
+
+    def last_learned(self) -> None:
+        """For a target that learns the last message, and no other.
+
+        Raises:
+            UnfitError: another one is to be learned, or the last one is not.
+        """
+        last = len(self._row.train) - 1
+        for index, learned in enumerate(self._row.train):
+            if learned != (index == last):
+                raise UnfitError(MASK, f"/messages/{index}")
+
     def answered(self, index: int) -> str:
         """The name of the tool whose result a tool message is."""
         name = self._called.get(self._row.messages[index].get("tool_call_id") or "")
@@ -141,3 +184,34 @@ class Shaper:
             if type(tool) is not dict or tool.get("type") != "function" or type(tool.get("function")) is not dict:
                 raise UnfitError("unknown_tool", f"/tools/{n}")
         return tools
+
+
+def arguments(call: dict[str, Json], pointer: str) -> dict[str, Json]:
+    """The arguments of a tool call, which stands at `pointer`, as the object that their text is.
+
+    Raises:
+        UnfitError: they are no JSON object with distinct keys and finite numbers.
+    """
+    try:
+        found = json.loads(
+            call["function"]["arguments"], object_pairs_hook=_distinct, parse_constant=_finite, parse_float=_finite
+        )
+    except (ValueError, RecursionError) as exc:
+        raise UnfitError(ARGUMENTS, f"{pointer}/function/arguments") from exc
+    if type(found) is not dict:
+        raise UnfitError(ARGUMENTS, f"{pointer}/function/arguments")
+    return found
+
+
+def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _finite(number: str) -> float:
+    found = float(number)
+    if not math.isfinite(found):
+        raise ValueError("no number of JSON")
+    return found

@@ -7,13 +7,11 @@ message names its tool, `tools` is always there. TRL learns all assistant messag
 no mark for a single message. So a row with an answer that is not to be learned is refused, never learned by accident.
 """
 
-import json
-import math
 from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import Format, Line, UnfitError
-from tailrace_exporters.formats.shape import JOINED, REASONS, RULES, Shaper
+from tailrace_exporters.formats.shape import ARGUMENTS, JOINED, MASK, NULL, REASONS, REFUSAL, RULES, Shaper, arguments
 from tailrace_exporters.rows import Row
 
 _KEYS: Final = {
@@ -22,8 +20,6 @@ _KEYS: Final = {
     "assistant": ("role", "content", "refusal", "tool_calls"),
     "tool": ("role", "content", "tool_call_id"),
 }
-_REFUSAL: Final = "refusal_as_content"
-_NULL: Final = "null_content_as_empty"
 
 
 def project(row: Row) -> Line:
@@ -51,16 +47,16 @@ def _message(shaper: Shaper, row: Row, index: int) -> dict[str, Json]:
 
 def _answer(shaper: Shaper, row: Row, index: int, known: dict[str, Json]) -> dict[str, Json]:
     if not row.train[index]:
-        raise UnfitError("mask_not_expressible", f"/messages/{index}")
+        raise UnfitError(MASK, f"/messages/{index}")
     calls = shaper.calls(index)
     text = shaper.text(index)
     if not text and type(known.get("refusal")) is str:
-        shaper.rules.add(_REFUSAL)
+        shaper.rules.add(REFUSAL)
         text = known["refusal"]
     if not text and not calls:
         raise UnfitError("empty_answer", f"/messages/{index}/content")
     if text is None:
-        shaper.rules.add(_NULL)
+        shaper.rules.add(NULL)
     message: dict[str, Json] = {"role": "assistant", "content": text or ""}
     if calls:
         message["tool_calls"] = [_call(call, f"/messages/{index}/tool_calls/{n}") for n, call in enumerate(calls)]
@@ -68,29 +64,7 @@ def _answer(shaper: Shaper, row: Row, index: int, known: dict[str, Json]) -> dic
 
 
 def _call(call: dict[str, Json], pointer: str) -> dict[str, Json]:
-    try:
-        arguments = json.loads(
-            call["function"]["arguments"], object_pairs_hook=_distinct, parse_constant=_finite, parse_float=_finite
-        )
-    except (ValueError, RecursionError) as exc:
-        raise UnfitError("arguments_unfit", f"{pointer}/function/arguments") from exc
-    if type(arguments) is not dict:
-        raise UnfitError("arguments_unfit", f"{pointer}/function/arguments")
-    return call | {"function": {"name": call["function"]["name"], "arguments": arguments}}
-
-
-def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _finite(number: str) -> float:
-    found = float(number)
-    if not math.isfinite(found):
-        raise ValueError("no number of JSON")
-    return found
+    return call | {"function": {"name": call["function"]["name"], "arguments": arguments(call, pointer)}}
 
 
 FORMAT: Final = Format(
@@ -99,12 +73,12 @@ FORMAT: Final = Format(
     rules=RULES
     | {
         JOINED: "a content of several text parts becomes one text",
-        _REFUSAL: "a refusal without other text becomes the content",
-        _NULL: "the null content of an answer that calls tools becomes empty text",
+        REFUSAL: "a refusal without other text becomes the content",
+        NULL: "the null content of an answer that calls tools becomes empty text",
     },
     reasons=REASONS
     | {
-        "mask_not_expressible": "an answer is not to be learned, and TRL has no mark for that",
-        "arguments_unfit": "a tool call's arguments are no JSON object with distinct keys and finite numbers",
+        MASK: "an answer is not to be learned, and TRL has no mark for that",
+        ARGUMENTS: "a tool call's arguments are no JSON object with distinct keys and finite numbers",
     },
 )
