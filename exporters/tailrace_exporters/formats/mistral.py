@@ -66,8 +66,9 @@ def check(line: Json) -> Iterator[Problem]:
     yield from _turns(messages)
     for index, message in enumerate(messages):
         yield from _ids(message, f"/messages/{index}")
-        if message["role"] == "assistant" and message["content"] and message.get("tool_calls"):
-            yield Problem(f"/messages/{index}", "an answer has words or calls tools, not both", _BOTH)
+        if message["role"] == "assistant" and bool(message["content"]) == bool(message.get("tool_calls")):
+            reason = _BOTH if message["content"] else "empty_answer"
+            yield Problem(f"/messages/{index}", "an answer has words or calls tools: one of the two", reason)
     if line.get("tools"):
         yield from _only_last(messages)
     for index, tool in enumerate(line.get("tools", [])):

@@ -44,6 +44,8 @@ def project(row: Row) -> Line:
     """A row of kind `preference` as one line of the file."""
     if row.judgement is None or type(row.judgement.rejected) is not dict:
         raise UnfitError("unknown_shape", _REJECTED)
+    if row.judgement.rejected.get("role") != "assistant":
+        raise UnfitError("unknown_role", f"{_REJECTED}/role")
     last = len(row.messages) - 1
     line, shaper = chat.shaped(row, DIALECT)
     shaper.last_learned()
