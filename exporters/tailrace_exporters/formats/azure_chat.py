@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats import chat, chat_rules, openai_chat
+from tailrace_exporters.formats import chat, chat_rules, images, openai_chat
 from tailrace_exporters.formats.base import Format, Limits, Line, Problem
 from tailrace_exporters.formats.images import MEGABYTE, Images
 from tailrace_exporters.formats.shape import RULES
@@ -37,7 +37,7 @@ FORMAT: Final = Format(
     about="Azure OpenAI supervised fine-tuning (JSONL); beyond 150 MB upload it in parts",
     project=project,
     rules=RULES,
-    reasons=chat.CHAT_REASONS | chat_rules.UNANSWERED_REASON | chat_rules.ADJACENT_REASON,
+    reasons=chat.CHAT_REASONS | images.REASONS | chat_rules.UNANSWERED_REASON | chat_rules.ADJACENT_REASON,
     limits=Limits(least_rows=10, most_file_bytes=512 * MEGABYTE, most_row_tokens=65_536),
     check=check,
 )

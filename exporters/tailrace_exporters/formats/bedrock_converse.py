@@ -153,7 +153,7 @@ FORMAT: Final = Format(
     about="Bedrock fine-tuning and distillation of Amazon Nova (JSONL), without tools",
     project=project,
     rules=chat.TEXT_RULES,
-    reasons=TURN_REASONS | {_WORDS: f"a text has one of {', '.join(FORBIDDEN)}"},
+    reasons=TURN_REASONS | images.REASONS | {_WORDS: f"a text has one of {', '.join(FORBIDDEN)}"},
     limits=Limits(least_rows=8, most_rows=20_000),
     check=check,
 )

@@ -28,7 +28,6 @@ REASONS: Final = {
     MASK: "the target has no mark for what is learned of the row and what is not",
     TOOL: "a tool's name, or one of its other members, is not what the target takes",
     KEY: "a key that the target does not know",
-    **images.REASONS,
 }
 UNANSWERED_REASON: Final = {UNANSWERED: "the results of an answer's tool calls do not stand right behind it, each once"}
 SYSTEM_REASON: Final = {SYSTEM: "a system message that is not the first message, or a second one"}

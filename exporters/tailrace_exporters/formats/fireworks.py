@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats import chat, chat_rules, openai_chat
+from tailrace_exporters.formats import chat, chat_rules, images, openai_chat
 from tailrace_exporters.formats.base import Format, Limits, Line, Problem
 from tailrace_exporters.formats.dialect import Dialect
 from tailrace_exporters.formats.images import Images
@@ -44,7 +44,7 @@ FORMAT: Final = Format(
     about="Fireworks chat rows (JSONL); its preference rows are those of openai-dpo",
     project=project,
     rules=chat.TEXT_RULES | chat.PARALLEL_RULE,
-    reasons=chat.CHAT_REASONS | chat_rules.SYSTEM_REASON,
+    reasons=chat.CHAT_REASONS | {images.UNFIT: images.REASONS[images.UNFIT]} | chat_rules.SYSTEM_REASON,
     limits=Limits(least_rows=3, most_rows=3_000_000),
     check=check,
 )

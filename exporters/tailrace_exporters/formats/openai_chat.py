@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats import chat, chat_rules
+from tailrace_exporters.formats import chat, chat_rules, images
 from tailrace_exporters.formats.base import Format, Limits, Line, Problem
 from tailrace_exporters.formats.dialect import OPENAI_TOOL, Dialect
 from tailrace_exporters.formats.images import MEGABYTE, Images
@@ -40,7 +40,7 @@ FORMAT: Final = Format(
     about="OpenAI supervised fine-tuning (JSONL)",
     project=project,
     rules=RULES,
-    reasons=chat.CHAT_REASONS | chat_rules.UNANSWERED_REASON,
+    reasons=chat.CHAT_REASONS | images.REASONS | chat_rules.UNANSWERED_REASON,
     limits=Limits(least_rows=10, most_file_bytes=512 * MEGABYTE, most_row_tokens=65_536),
     check=check,
 )

@@ -89,7 +89,7 @@ def check(line: Json) -> Iterator[Problem]:
     for name in _OUTPUTS:
         yield from _output(line.get(name), f"/{name}")
     if line.get(_OUTPUTS[0]) == line.get(_OUTPUTS[1]):
-        yield Problem(f"/{_OUTPUTS[1]}", "the outputs are the same", _SAME)
+        yield Problem(f"/{_OUTPUTS[1]}/0", "the outputs are the same", _SAME)
 
 
 def _output(output: Json, at: str) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats import chat, chat_rules, openai_chat
+from tailrace_exporters.formats import chat, chat_rules, images, openai_chat
 from tailrace_exporters.formats.base import Format, Limits, Line, Problem
 from tailrace_exporters.formats.dialect import Dialect
 from tailrace_exporters.formats.images import MEGABYTE, Images
@@ -49,7 +49,7 @@ FORMAT: Final = Format(
     rules=chat.TEXT_RULES
     | chat.PARALLEL_RULE
     | {chat.AS_PARTS: "beside an image in the same row, a content that is text becomes a list of one part"},
-    reasons=chat.CHAT_REASONS,
+    reasons=chat.CHAT_REASONS | images.REASONS,
     limits=Limits(least_rows=1, most_file_bytes=50 * _GIGABYTE),
     check=check,
 )

@@ -146,6 +146,7 @@ FORMAT: Final = Format(
     | chat_rules.UNANSWERED_REASON
     | {
         EMPTY: "a content is empty",
+        images.UNFIT: images.REASONS[images.UNFIT],
         ARGUMENTS: "a tool call's arguments are no JSON object with distinct keys and finite numbers",
         gemini_schema.UNFIT: "a tool's JSON Schema says what Gemini has no word for",
     },
