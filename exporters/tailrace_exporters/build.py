@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace.errors import WorkFailed
@@ -12,6 +13,7 @@ from tailrace_exporters import checks
 from tailrace_exporters.card import card
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import Files
+from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest, watermark
 from tailrace_exporters.pipeline import DROPPED, LINEAGE
 from tailrace_exporters.recipe import Recipe, recipe_hash
@@ -50,6 +52,10 @@ async def build(
     report |= pipeline.facts
     sizes = {path: (tally.lines, tally.size_bytes) for path, tally in files.tallies.items()}
     report["warnings"] += checks.limits(sizes)
+    for name in recipe.write.formats:
+        data = [path.removeprefix(f"{name}/") for path in files.tallies if path.startswith(f"{name}/")]
+        for path, content in FORMATS[name].beside(recipe.name, sorted(data)).items():
+            _lines(files, f"{name}/{path}", orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
     for path, words in card(recipe.name, watermark(log.marks), report).items():
         _lines(files, path, words)
     content = manifest(

@@ -269,12 +269,15 @@ class Pipeline:
         return f"{path}:{self._files.write(path, data)}"
 
     def _path(self, name: str, split: str) -> str:
-        shard_rows = self._recipe.write.shard_rows
-        if shard_rows is None:
-            return f"{name}/{split}.jsonl"
+        target, shard_rows = FORMATS[name], self._recipe.write.shard_rows
+        called = target.split_names.get(split, split)
+        if called in self._recipe.split:
+            called = split  # another split has that name
+        if shard_rows is None or not target.is_sharded:
+            return f"{name}/{called}.jsonl"
         index = self._in_file.get((name, split), 0)
         self._in_file[name, split] = index + 1
-        return f"{name}/{split}-{index // shard_rows:05}.jsonl"
+        return f"{name}/{called}-{index // shard_rows:05}.jsonl"
 
     def _drop(self, dropped: Dropped, name: str | None = None) -> None:
         count = self.ledger.stages[dropped.stage] if name is None else self.ledger.formats[name]

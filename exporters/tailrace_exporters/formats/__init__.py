@@ -4,16 +4,24 @@ from collections.abc import Mapping
 from typing import Final
 
 from tailrace_exporters.formats import (
+    alpaca,
+    axolotl,
     azure_chat,
     bedrock_claude,
     bedrock_converse,
     fireworks,
     mistral,
+    mlx,
     openai_chat,
     openai_dpo,
     openai_rft,
+    sharegpt,
     together,
+    torchtune,
+    trl_kto,
     trl_messages,
+    trl_preference,
+    trl_prompt_completion,
     vertex_gemini,
 )
 from tailrace_exporters.formats.base import Format
@@ -30,4 +38,12 @@ FORMATS: Final[Mapping[str, Format]] = {
     "bedrock-converse": bedrock_converse.FORMAT,
     "bedrock-claude": bedrock_claude.FORMAT,
     "trl-messages": trl_messages.FORMAT,
+    "trl-prompt-completion": trl_prompt_completion.FORMAT,
+    "trl-preference": trl_preference.FORMAT,
+    "trl-kto": trl_kto.FORMAT,
+    "sharegpt": sharegpt.FORMAT,
+    "alpaca": alpaca.FORMAT,
+    "axolotl": axolotl.FORMAT,
+    "mlx": mlx.FORMAT,
+    "torchtune": torchtune.FORMAT,
 }

@@ -4,8 +4,8 @@ A part of a row that the target cannot carry is converted by one of the format's
 is refused for one of its `reasons`, with a JSON pointer to the part. Nothing is lost without one of the two.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tailrace.records import Json
 from tailrace_exporters.rows import Kind, Row
@@ -54,6 +54,10 @@ class Limits:
     """Of one row, by the provider's own count; what is beyond is cut or refused by the target."""
 
 
+def _nothing_beside(_name: str, _files: Sequence[str]) -> Mapping[str, Json]:
+    return {}
+
+
 def _unchecked(_line: Json) -> Iterator[Problem]:
     yield from ()
 
@@ -71,6 +75,13 @@ class Format:
     """Which rows are meant for it; it is not shown the others."""
     check: Callable[[Json], Iterator[Problem]] = _unchecked
     """The target's rules and limits, on a line as it stands in a file: what `tailrace export verify` goes by."""
+    split_names: Mapping[str, str] = field(default_factory=dict)
+    """What the target calls a split, where it insists on a name."""
+    is_sharded: bool = True
+    """Whether the target reads several files of a split."""
+    beside: Callable[[str, Sequence[str]], Mapping[str, Json]] = _nothing_beside
+    """JSON files that belong beside the data: from the dataset's name and the data's file names, in order, to their
+    names and contents."""
 
 
 def settled(line: Line, problems: Iterator[Problem], origin: Callable[[str], str] = str) -> Line:
