@@ -47,6 +47,8 @@ def fitted(name: str, made: Row) -> Row:
     if made.kind in FORMATS[name].kinds:
         return made
     last = tuple(n == len(made.messages) - 1 for n in range(len(made.messages)))
+    if Kind.JUDGED in FORMATS[name].kinds:
+        return replace(made, kind=Kind.JUDGED, judgement=Judgement("thumb", None, wanted=False), train=last)
     rejected = Judgement("told", 0.9, rejected={"role": "assistant", "content": "Rejected."})
     return replace(made, kind=Kind.PREFERENCE, judgement=rejected, train=last)
 

@@ -3,8 +3,8 @@
     {"messages": [{"role", "content", "train"}, ...], "tools": [...] or null}
 
 The mark is read with `message_field_training: train` in the dataset's settings (`datasets.json` beside the files has
-them whole); without it all assistant messages are learned. Arguments and parameters are JSON text, because `datasets` gives
-all objects of a column the keys of all others.
+them whole); without it all assistant messages are learned. Arguments and parameters are JSON text, because `datasets`
+gives all objects of a column the keys of all others.
 """
 
 import json
@@ -23,7 +23,7 @@ PARAMETERS: Final = "parameters_as_text"
 def project(row: Row) -> Line:
     """A row as one line of the file."""
     shaper = Shaper(row)
-    messages = [_message(shaper, index) for index in range(len(row.messages))]
+    messages = [_message(shaper, row, index) for index in range(len(row.messages))]
     return Line({"messages": messages, "tools": _tools(shaper)}, frozenset(shaper.rules))
 
 

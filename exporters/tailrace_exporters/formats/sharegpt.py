@@ -3,8 +3,8 @@
     {"conversations": [{"from": "human", "value": "U"}, {"from": "gpt", "value": "A"}], "system": "S", "tools": "[...]"}
 
 LLaMA-Factory is strict: human and observation stand at odd places, gpt and function_call at even ones, and the last is
-an answer; anything else is dropped with a warning. Its `openai` formatting has worse traps (a system prompt that grows a
-line, text beside calls that is overwritten), so this is the one to use. All answers are learned.
+an answer; anything else is dropped with a warning. Its `openai` formatting has worse traps (a system prompt that grows
+a line, text beside calls that is overwritten), so this is the one to use. All answers are learned.
 """
 
 import json

@@ -3,7 +3,8 @@
     {"messages": [{"role", "content"}, ...]}
 
 torchtune is not maintained any more, and takes `content: null` for the content of the message before: a tool call would
-be learned as the user's own question. So rows with tools are refused, and content is always text. It learns all answers.
+be learned as the user's own question. So rows with tools are refused, and content is always text. All answers are
+learned.
 """
 
 from collections.abc import Iterator
