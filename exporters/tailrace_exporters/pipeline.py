@@ -271,7 +271,7 @@ class Pipeline:
     def _path(self, name: str, split: str) -> str:
         target, shard_rows = FORMATS[name], self._recipe.write.shard_rows
         called = target.split_names.get(split, split)
-        if called in self._recipe.split:
+        if called in self._recipe.split.shares:
             called = split  # another split has that name
         if shard_rows is None or not target.is_sharded:
             return f"{name}/{called}.jsonl"
