@@ -68,7 +68,7 @@ def test_rows_longer_than_a_target_reads_are_a_warning() -> None:
     calls = [opened(seq, input_tokens=tokens, output_tokens=1) for seq, tokens in ((1, 65_535), (2, 65_536))]
     recipe = parse_recipe('[write]\nformats = ["openai-chat", "together"]', "here")
     pipeline, _ = export({call.seq: (call, None) for call in calls}, recipe)
-    warnings = pipeline.report.content(pipeline.ledger, recipe.split, {})["warnings"]
+    warnings = pipeline.report.content(pipeline.ledger, recipe.split.shares, {})["warnings"]
     assert [warning for warning in warnings if "tokens" in warning] == [
         "openai-chat: 1 rows have more than 65,536 tokens, by the count of who answered them"
     ]

@@ -86,7 +86,10 @@ def test_an_empty_recipe_is_one() -> None:
         ("[split]\n'../x' = 1\n", "r.toml:2: split.../x: expected a name that matches"),
         ("[split]\nby = ['usr']\n", "r.toml:2: split.by: expected 'user' or 'session', found \"usr\""),
         ("[split]\nby = ['user', 'user']\n", "r.toml:1: split: by names the same twice; name each once"),
-        ("[write]\nformats = ['openai-cat']\n", 'write.formats: unknown format "openai-cat"; did you mean "openai-chat"?'),
+        (
+            "[write]\nformats = ['openai-cat']\n",
+            'write.formats: unknown format "openai-cat"; did you mean "openai-chat"?',
+        ),
         ("[write]\nformats = ['openai-chat', 'openai-chat']\n", "a format is named twice; name each once"),
         ("[write]\nformats = []\n", "r.toml:2: write.formats: expected at least 1 entry, found an array"),
         ("[write]\nshard_rows = 0\n", "r.toml:2: write.shard_rows: expected at least 1, found 0"),

@@ -39,9 +39,9 @@ def test_llama_factory_gets_turns_that_alternate_and_an_even_number_of_them() ->
     turns = line("sharegpt", TOOLS)["conversations"]
     assert [turn["from"] for turn in turns] == ["human", "function_call", "observation", "gpt"]
     two = row([user("a"), user("b"), said("c")])
-    assert refused("sharegpt", two) == ("turns_do_not_alternate", "/messages/1/role")
+    assert refused("sharegpt", two) == ("turns_unfit", "/messages/1/role")
     last = row([user("a"), said("b"), user("c")])
-    assert refused("sharegpt", last) == ("turns_do_not_alternate", "/messages/2/role")
+    assert refused("sharegpt", last) == ("turns_unfit", "/messages/2/role")
     assert problems("sharegpt", {"conversations": turns[:3], "system": "", "tools": ""}) == ["/conversations"]
 
 
@@ -54,9 +54,9 @@ def test_llama_factory_gets_parallel_calls_in_one_turn_and_their_results_in_one(
     assert "tool_results_joined" in FORMATS["sharegpt"].project(made).rules
 
 
-def test_llama_factory_would_overwrite_text_beside_calls_and_take_words_for_images() -> None:
+def test_llama_factory_would_overwrite_words_and_calls_and_take_words_for_images() -> None:
     beside = row([user("rain?"), CALLING | {"content": "Let me see."}, RESULT, said("Yes.")], tools=[WEATHER])
-    assert refused("sharegpt", beside) == ("text_beside_calls", "/messages/1/content")
+    assert refused("sharegpt", beside) == ("words_and_calls", "/messages/1/content")
     assert refused("sharegpt", row([user("what is <image>?"), said("A tag.")])) == (
         "media_token_in_text",
         "/messages/0/content",
@@ -70,9 +70,9 @@ def test_tools_of_sharegpt_are_text() -> None:
 
 
 def test_torchtune_would_learn_the_question_where_content_is_null() -> None:
-    assert refused("torchtune", TOOLS) == ("tools_not_carried", "/tools")
+    assert refused("torchtune", TOOLS) == ("tools_unfit", "/tools")
     called = row([user("rain?"), CALLING, RESULT, said("Yes.")])
-    assert refused("torchtune", called) == ("tools_not_carried", "/messages/1")
+    assert refused("torchtune", called) == ("tools_unfit", "/messages/1")
     null = {"messages": [{"role": "user", "content": "U"}, {"role": "assistant", "content": None}]}
     assert problems("torchtune", null) == ["/messages/1/content"]
 
@@ -80,7 +80,7 @@ def test_torchtune_would_learn_the_question_where_content_is_null() -> None:
 @pytest.mark.parametrize("name", ["torchtune", "alpaca", "sharegpt"])
 def test_a_system_prompt_stands_at_the_beginning_or_the_row_is_refused(name: str) -> None:
     late = row([user("U"), {"role": "system", "content": "S"}, said("A")])
-    assert refused(name, late) == ("system_after_begin", "/messages/1/role")
+    assert refused(name, late) == ("system_not_first", "/messages/1/role")
     two = row([{"role": "system", "content": "S"}, {"role": "developer", "content": "D"}, user("U"), said("A")])
     assert "system_messages_joined" in FORMATS[name].project(two).rules
     assert "S\n\nD" in orjson.dumps(line(name, two)).decode().replace("\\n", "\n")
@@ -126,7 +126,7 @@ def test_a_pair_that_this_target_cannot_tell_apart_is_refused() -> None:
     pair = row(
         [user("U"), said("A")], kind=Kind.PREFERENCE, judgement=Judgement("told", None, rejected=twin), learn=[1]
     )
-    assert refused("trl-preference", pair) == ("same_answer", "/messages/1")
+    assert refused("trl-preference", pair) == ("equal_outputs", "/messages/1")
 
 
 def test_a_thumb_is_a_label() -> None:

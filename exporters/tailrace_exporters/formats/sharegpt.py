@@ -27,7 +27,7 @@ from tailrace_exporters.formats.turns import (
 from tailrace_exporters.rows import Row
 
 RESULTS: Final = "tool_results_joined"
-BESIDE: Final = "text_beside_calls"
+BESIDE: Final = "words_and_calls"
 MEDIA: Final = "media_token_in_text"
 
 _ASKS: Final = ("human", "observation")

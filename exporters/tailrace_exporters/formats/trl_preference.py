@@ -12,7 +12,7 @@ from tailrace_exporters.formats.shape import Shaper
 from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES, check_messages, messages, rejected
 from tailrace_exporters.rows import Kind, Row
 
-SAME: Final = "same_answer"
+SAME: Final = "equal_outputs"
 
 
 def project(row: Row) -> Line:

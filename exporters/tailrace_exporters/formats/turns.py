@@ -5,14 +5,13 @@ from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import UnfitError
-from tailrace_exporters.formats.shape import ARGUMENTS, JOINED, NULL, Shaper
+from tailrace_exporters.formats.shape import ARGUMENTS, JOINED, NULL, TOOLS, Shaper
 from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES, message
 from tailrace_exporters.rows import Row
 
 SYSTEM_JOINED: Final = "system_messages_joined"
-NO_ALTERNATION: Final = "turns_do_not_alternate"
-TOOLS: Final = "tools_not_carried"
-LATE_SYSTEM: Final = "system_after_begin"
+NO_ALTERNATION: Final = "turns_unfit"
+LATE_SYSTEM: Final = "system_not_first"
 
 TEXT_RULES: Final = {name: TRL_RULES[name] for name in TRL_RULES if name != NULL} | {
     SYSTEM_JOINED: "several system messages at the beginning become one, a blank line between them",
