@@ -1,6 +1,10 @@
 """One export, from a recipe and a store to files with their manifest: what `export`, `--dry-run` and `verify` share."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,11 +18,15 @@ from tailrace_exporters.card import card
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import Files
 from tailrace_exporters.formats import FORMATS
+from tailrace_exporters.formats.base import Beside, Format, Written
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, manifest, watermark
 from tailrace_exporters.pipeline import DROPPED, LINEAGE
 from tailrace_exporters.recipe import Recipe, recipe_hash
 from tailrace_exporters.scrub.canary import Canary
 from tailrace_exporters.surroundings import Surroundings
+
+SHARD: Final = re.compile(r"-\d{5}$")
+"""What a shard's name has behind the split's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +60,8 @@ async def build(
     report |= pipeline.facts
     sizes = {path: (tally.lines, tally.size_bytes) for path, tally in files.tallies.items()}
     report["warnings"] += checks.limits(sizes)
-    for name in recipe.write.formats:
-        data = [path.removeprefix(f"{name}/") for path in files.tallies if path.startswith(f"{name}/")]
-        for path, content in FORMATS[name].beside(recipe.name, sorted(data)).items():
-            _lines(files, f"{name}/{path}", orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
+    for path, words in _beside(recipe, files):
+        _lines(files, path, words)
     for path, words in card(recipe.name, watermark(log.marks), report).items():
         _lines(files, path, words)
     content = manifest(
@@ -71,6 +77,26 @@ async def build(
     files.write(DIGEST, digest_line(content))
     _holds_nothing(files, pipeline.canary)
     return Built(content, report, log.watermark)
+
+
+def _beside(recipe: Recipe, files: Files) -> Iterator[tuple[str, str]]:
+    """The files that targets want beside their data."""
+    for name in recipe.write.formats:
+        target = FORMATS[name]
+        data = {
+            path.removeprefix(f"{name}/"): _written(files, path, target)
+            for path in sorted(files.tallies)
+            if path.startswith(f"{name}/")
+        }
+        for path, content in target.beside(Beside(recipe.name, data)).items():
+            text = content if isinstance(content, str) else orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+            yield f"{name}/{path}", text
+
+
+def _written(files: Files, path: str, target: Format) -> Written:
+    split = SHARD.sub("", PurePosixPath(path).stem)
+    rows = files.tallies[path].lines - bool(target.head)
+    return Written(split, rows, files.finish(path))
 
 
 def _holds_nothing(files: Files, canary: Canary | None) -> None:

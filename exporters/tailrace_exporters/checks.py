@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-import orjson
-
 from tailrace_exporters.formats import FORMATS
 
 MOST_TOLD: Final = 20
@@ -21,14 +19,16 @@ def lines(path: str, data: Iterable[bytes]) -> Iterator[str]:
     Nothing for a file that is no format's, or no JSONL.
     """
     found = FORMATS.get(path.partition("/")[0])
-    if found is None or not path.endswith(".jsonl"):
+    if found is None or not path.endswith(found.suffix):
         return
     told = 0
     for number, raw in enumerate(data, 1):
+        if number == 1 and raw == found.head:
+            continue
         try:
-            line = orjson.loads(raw)
-        except orjson.JSONDecodeError as exc:
-            problems = [f"{path}:{number}: no JSON ({exc})"]
+            line = found.decode(raw)
+        except ValueError as exc:
+            problems = [f"{path}:{number}: cannot be read ({exc})"]
         else:
             problems = [
                 f"{path}:{number}: {problem.pointer or '/'}: {problem.message}" for problem in found.check(line)
@@ -44,9 +44,9 @@ def limits(files: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     rows: Counter[tuple[str, str]] = Counter()
     for path, (count, size_bytes) in sorted(files.items()):
         name, _, file = path.partition("/")
-        if name not in FORMATS or not file.endswith(".jsonl"):
+        if name not in FORMATS or not file.endswith(FORMATS[name].suffix):
             continue
-        rows[name, file.removesuffix(".jsonl").partition("-0")[0]] += count
+        rows[name, file.removesuffix(FORMATS[name].suffix).partition("-0")[0]] += count
         most_bytes = FORMATS[name].limits.most_file_bytes
         if most_bytes is not None and size_bytes > most_bytes:
             yield (

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from tailrace.errors import UserError, WorkFailed
+from tailrace_exporters.sheets import SUFFIX, Sheet, SheetLines
 
 _BUFFER_BYTES = 1 << 16
 
@@ -35,6 +36,13 @@ class Tally:
         self.digest.update(data)
 
 
+class Lines(Protocol):
+    """What lines can be read from: a binary file, or one that holds them in another form."""
+
+    def readline(self) -> bytes: ...
+    def readlines(self, hint: int, /) -> list[bytes]: ...
+
+
 class Files(Protocol):
     """Takes lines by file."""
 
@@ -48,8 +56,12 @@ class Files(Protocol):
         """Append a line, its `\\n` included, to the file `path` (relative, with `/`); returns its number, from 1."""
         ...
 
-    def written(self) -> Iterator[tuple[str, BinaryIO]]:
-        """Each file of the export as it stands on the disk, where it does, to be read."""
+    def finish(self, path: str) -> str:
+        """No line comes any more; SHA-256 of the file as it stands on the disk, or of its lines where it does not."""
+        ...
+
+    def written(self) -> Iterator[tuple[str, Lines]]:
+        """The lines of each file of the export, as they stand on the disk, where it does."""
         ...
 
 
@@ -71,7 +83,11 @@ class NoFiles:
         tally.add(data)
         return tally.lines
 
-    def written(self) -> Iterator[tuple[str, BinaryIO]]:
+    def finish(self, path: str) -> str:
+        """See `Files`."""
+        return self.tallies[path].digest.hexdigest()
+
+    def written(self) -> Iterator[tuple[str, Lines]]:
         """See `Files`."""
         yield from ()
 
@@ -84,29 +100,46 @@ class FolderFiles(NoFiles):
         self._folder = folder
         self._stack = stack
         self._open: dict[str, BinaryIO] = {}
+        self._sheets: dict[str, Sheet] = {}
 
     def touch(self, path: str) -> None:
         """See `Files`."""
         super().touch(path)
         if path not in self._open:
             self._open[path] = self._stack.enter_context(self._create(path))
+            if path.endswith(SUFFIX):
+                self._sheets[path] = Sheet(self._open[path])
 
     def write(self, path: str, data: bytes) -> int:
         """See `Files`."""
         if path not in self._open:
             self.touch(path)
-        self._open[path].write(data)
+        sheet = self._sheets.get(path)
+        if sheet is None:
+            self._open[path].write(data)
+        else:
+            sheet.write(data)
         return super().write(path, data)
 
-    def written(self) -> Iterator[tuple[str, BinaryIO]]:
+    def finish(self, path: str) -> str:
+        """See `Files`."""
+        sheet = self._sheets.pop(path, None)
+        if sheet is not None:
+            sheet.finish()
+        self._open[path].flush()
+        return sha256_of(self._folder / path)
+
+    def written(self) -> Iterator[tuple[str, Lines]]:
         """See `Files`."""
         for path, file in sorted(self._open.items()):
             file.flush()
-            with (self._folder / path).open("rb") as readable:
+            with lines_of(self._folder / path) as readable:
                 yield path, readable
 
     def sync(self) -> None:
         """Bring everything to the disk, folders included."""
+        for path in list(self._sheets):
+            self.finish(path)
         for file in self._open.values():
             file.flush()
             os.fsync(file.fileno())
@@ -118,6 +151,22 @@ class FolderFiles(NoFiles):
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         return os.fdopen(fd, "wb", buffering=_BUFFER_BYTES)
+
+
+@contextmanager
+def lines_of(path: Path) -> Iterator[Lines]:
+    """The lines of a file: those of a Parquet file are its rows, as JSON."""
+    if path.suffix == SUFFIX:
+        yield SheetLines(path)
+        return
+    with path.open("rb") as file:
+        yield file
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -6,12 +6,9 @@
 Owns the order and the bookkeeping, not the rules: those stand in the stages. Reads nothing; an engine brings the rows.
 """
 
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
-
-import orjson
 
 from tailrace.records import Json
 from tailrace_exporters import assemble
@@ -23,6 +20,7 @@ from tailrace_exporters.filter import refuse
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.formats.base import UnfitError
 from tailrace_exporters.ledger import Ledger
+from tailrace_exporters.lines import json_line
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.report import Report
 from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teachers
@@ -38,8 +36,6 @@ DROPPED: Final = "dropped.jsonl"
 UNENCODABLE: Final = "unencodable"
 DUPLICATE: Final = "duplicate"
 
-_LINE_END: Final = re.compile(b"\xc2\x85|\xe2\x80[\xa8\xa9]")
-"""U+0085, U+2028 and U+2029: JSON allows them inside text, and many a reader of lines breaks there."""
 
 Look = Callable[[Placed], None]
 
@@ -250,11 +246,11 @@ class Pipeline:
 
     def _project(self, name: str, placed: Placed) -> str | None:
         """Write the row in one format; returns `file:line`, or None where the format cannot carry it."""
-        count = self.ledger.formats[name]
+        count, target = self.ledger.formats[name], FORMATS[name]
         count.came += 1
         try:
-            line = FORMATS[name].project(placed.row)
-            data = json_line(line.value)
+            line = target.project(placed.row)
+            data = [target.encode(value) for value in (line.value, *line.more)]
         except UnfitError as unfit:
             self._drop(Dropped(Stage.WRITE, unfit.reason, placed.row.learned, unfit.pointer), name)
             return None
@@ -266,7 +262,10 @@ class Pipeline:
         count.went += 1
         self.ledger.rules[name].update(line.rules)
         path = self._path(name, placed.split)
-        return f"{path}:{self._files.write(path, data)}"
+        if target.head and path not in self._files.tallies:
+            self._files.write(path, target.head)
+        numbers = [self._files.write(path, each) for each in data]
+        return f"{path}:{numbers[0]}"
 
     def _path(self, name: str, split: str) -> str:
         target, shard_rows = FORMATS[name], self._recipe.write.shard_rows
@@ -274,10 +273,10 @@ class Pipeline:
         if called in self._recipe.split.shares:
             called = split  # another split has that name
         if shard_rows is None or not target.is_sharded:
-            return f"{name}/{called}.jsonl"
+            return f"{name}/{called}{target.suffix}"
         index = self._in_file.get((name, split), 0)
         self._in_file[name, split] = index + 1
-        return f"{name}/{called}-{index // shard_rows:05}.jsonl"
+        return f"{name}/{called}-{index // shard_rows:05}{target.suffix}"
 
     def _drop(self, dropped: Dropped, name: str | None = None) -> None:
         count = self.ledger.stages[dropped.stage] if name is None else self.ledger.formats[name]
@@ -295,18 +294,6 @@ class Pipeline:
 
     def _write(self, path: str, value: Json) -> None:
         self._files.write(path, json_line(value))
-
-
-def json_line(value: Json) -> bytes:
-    """One line of JSONL: UTF-8, keys as they come, no line break inside for any reader."""
-    data = orjson.dumps(value)
-    if b"\xe2\x80" in data or b"\xc2\x85" in data:  # ten times faster than the pattern, and most lines have neither
-        data = _LINE_END.sub(_escaped, data)
-    return data + b"\n"
-
-
-def _escaped(found: re.Match[bytes]) -> bytes:
-    return b"\\u%04x" % ord(found[0].decode())
 
 
 def _lineage(placed: Placed, lines: Mapping[str, str | None]) -> Json:

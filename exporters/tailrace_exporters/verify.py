@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import orjson
 
@@ -19,7 +19,7 @@ from tailrace.records import Json
 from tailrace.store.query import Marks
 from tailrace_exporters import build, checks
 from tailrace_exporters.engines import local
-from tailrace_exporters.files import NoFiles
+from tailrace_exporters.files import Lines, NoFiles, lines_of, sha256_of
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, read_watermark, watermark
 from tailrace_exporters.recipe import parse_recipe, recipe_hash
 from tailrace_exporters.surroundings import Surroundings
@@ -146,7 +146,7 @@ class Comparison(NoFiles):
         super().touch(path)
         if path not in self._watched and path not in _OUR_OWN:
             there = self._folder / path
-            file = self._stack.enter_context(there.open("rb")) if there.is_file() else None
+            file = self._stack.enter_context(lines_of(there)) if there.is_file() else None
             self._watched[path] = _Watched(path, file)
 
     def write(self, path: str, data: bytes) -> int:
@@ -157,11 +157,16 @@ class Comparison(NoFiles):
             self._watched[path].add(data)
         return super().write(path, data)
 
-    def written(self) -> Iterator[tuple[str, BinaryIO]]:
+    def finish(self, path: str) -> str:
+        """See `Files`: what stands beside a file tells of it as it is."""
+        there = self._folder / path
+        return sha256_of(there) if there.is_file() else super().finish(path)
+
+    def written(self) -> Iterator[tuple[str, Lines]]:
         """See `Files`."""
         for path in (*self._watched, *_OUR_OWN):
             if (self._folder / path).is_file():
-                with (self._folder / path).open("rb") as readable:
+                with lines_of(self._folder / path) as readable:
                     yield path, readable
 
     def end(self) -> Iterator[str]:
@@ -173,7 +178,7 @@ class Comparison(NoFiles):
 class _Watched:
     """One file of the folder, read along while it is made again; looks one line ahead to tell missing from changed."""
 
-    def __init__(self, name: str, file: BinaryIO | None) -> None:
+    def __init__(self, name: str, file: Lines | None) -> None:
         self._name = name
         self._file = file
         self._line = 0
@@ -223,8 +228,15 @@ class _Watched:
 
     def _peek(self, ahead: int) -> bytes:
         while len(self._ahead) <= ahead:
-            self._ahead.append(self._file.readline() if self._file is not None else b"")
+            self._ahead.append(self._read())
         return self._ahead[ahead]
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.readline() if self._file is not None else b""
+        except ValueError:  # a damaged Parquet file: `_file` tells of it, and its lines are missing
+            self._file = None
+            return b""
 
     def _take(self) -> None:
         self._peek(0)
@@ -250,13 +262,17 @@ def _file(folder: Path, name: str, facts: Json) -> Iterator[str]:
     digest = hashlib.sha256()
     lines = size = 0
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+        with lines_of(path) as file:
+            while some := file.readlines(_CHUNK):
+                chunk = b"".join(some)
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
                 size += len(chunk)
     except OSError as exc:
         yield f"{name}: {exc.strerror}"
+        return
+    except ValueError as exc:
+        yield f"{name}: {exc}"
         return
     if lines != facts["lines"]:
         yield f"{name}: {lines} lines; the manifest says {facts['lines']}"
@@ -269,8 +285,11 @@ def _file(folder: Path, name: str, facts: Json) -> Iterator[str]:
 def _lines(folder: Path, name: str) -> Iterator[str]:
     path = folder / name
     if ".." not in Path(name).parts and path.is_file() and not path.is_symlink():
-        with path.open("rb") as file:
-            yield from checks.lines(name, file)
+        try:
+            with lines_of(path) as file:
+                yield from checks.lines(name, iter(file.readline, b""))
+        except ValueError:  # `_file` has told of it
+            return
 
 
 def _short(value: Json) -> str:

@@ -30,7 +30,7 @@ def out(tailrace: Run, recipe: Path, data_dir: Path, tmp_path: Path) -> Path:
 def test_each_line_is_told_with_file_number_pointer_and_message() -> None:
     assert list(checks.lines("together/train.jsonl", [GOOD, BAD, b"{", GOOD])) == [
         "together/train.jsonl:2: /messages/1/weight: a weight is 0 or 1",
-        "together/train.jsonl:3: no JSON (unexpected end of data: line 1 column 2 (char 1))",
+        "together/train.jsonl:3: cannot be read (unexpected end of data: line 1 column 2 (char 1))",
     ]
     assert list(checks.lines("together/train.jsonl", [b"[]"])) == ["together/train.jsonl:1: /: a line is an object"]
 

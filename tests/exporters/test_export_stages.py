@@ -14,8 +14,8 @@ from tailrace_exporters.dedupe import Twins, content_of
 from tailrace_exporters.files import new_folder
 from tailrace_exporters.filter import refuse
 from tailrace_exporters.ledger import Ledger
+from tailrace_exporters.lines import json_line
 from tailrace_exporters.manifest import Merkle
-from tailrace_exporters.pipeline import json_line
 from tailrace_exporters.progress import shown
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.recipe_tables import Filter

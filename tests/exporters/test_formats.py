@@ -16,10 +16,10 @@ import pytest
 from tailrace.records import Json
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.formats.base import UnfitError
-from tailrace_exporters.pipeline import json_line
 from tailrace_exporters.rows import Judgement, Kind, Row
 from tests.exporters.logged import opened, said, user
 
+CHAT = sorted(FORMATS.keys() - {"csv"})
 GOLDEN = Path(__file__).parent / "golden"
 WEATHER = {
     "type": "function",
@@ -87,7 +87,7 @@ def projected(name: str, made: Row) -> str:
     except UnfitError as unfit:
         return f"refused: {unfit.reason} at {unfit.pointer}\n"
     rules = "".join(f"  {rule}\n" for rule in sorted(line.rules))
-    return json_line(line.value).decode() + rules
+    return FORMATS[name].encode(line.value).decode() + rules
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
@@ -107,11 +107,11 @@ def test_contract(name: str, title: str) -> None:
     before = orjson.dumps(ROWS[title].messages)
     with suppress(UnfitError):
         line = FORMATS[name].project(fitted(name, ROWS[title]))
-        data = json_line(line.value)
+        data = FORMATS[name].encode(line.value)
         assert len(data.decode().splitlines()) == 1
-        assert orjson.loads(data) == line.value
+        assert FORMATS[name].decode(data) == line.value
         assert line.rules <= FORMATS[name].rules.keys()
-        assert not list(FORMATS[name].check(orjson.loads(data)))
+        assert not list(FORMATS[name].check(FORMATS[name].decode(data)))
     assert orjson.dumps(ROWS[title].messages) == before
 
 
@@ -126,7 +126,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("reason", sorted(BAD))
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", CHAT)
 def test_what_no_chat_format_takes(name: str, reason: str) -> None:
     with pytest.raises(UnfitError) as caught:
         FORMATS[name].project(fitted(name, BAD[reason]))
@@ -147,7 +147,7 @@ def test_what_no_chat_format_takes(name: str, reason: str) -> None:
         ([{"role": "system", "content": [{"type": "image_url", "image_url": {}}]}, said("A")], "/messages/0/content/0"),
     ],
 )
-@pytest.mark.parametrize("name", sorted(FORMATS))
+@pytest.mark.parametrize("name", CHAT)
 def test_a_refusal_points_at_the_part(name: str, messages: list[Json], pointer: str) -> None:
     with pytest.raises(UnfitError) as caught:
         FORMATS[name].project(fitted(name, row(messages)))

@@ -6,12 +6,13 @@ The answers of the history are learned too, so a row where one is not to be lear
 always text (LLaMA-Factory drops a row whose output is none, with a warning that nobody sees).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats.base import Format, Line, Problem
+from tailrace_exporters.formats.base import Beside, Format, Line, Problem
+from tailrace_exporters.formats.reading import at, items
 from tailrace_exporters.formats.shape import MASK, Shaper
 from tailrace_exporters.formats.turns import TEXT_REASONS, TEXT_RULES, text_turns
 from tailrace_exporters.rows import Row
@@ -36,16 +37,16 @@ def project(row: Row) -> Line:
 def check(line: Json) -> Iterator[Problem]:
     """What readers of Alpaca rows ask of a line."""
     for name in ("instruction", "input", "output", "system"):
-        if type(line.get(name)) is not str:
+        if type(at(line, name)) is not str:
             yield Problem(f"/{name}", "expected text")
-    if not line.get("output"):
+    if not at(line, "output"):
         yield Problem("/output", "expected an answer")
-    for index, pair in enumerate(line.get("history", ())):
-        if len(pair) != 2 or not all(type(text) is str for text in pair):
+    for index, pair in enumerate(items(at(line, "history"))):
+        if [type(text) for text in items(pair)] != [str, str]:
             yield Problem(f"/history/{index}", "expected a user's text and its answer")
 
 
-def beside(name: str, files: Sequence[str]) -> Mapping[str, Json]:
+def beside(told: Beside) -> Mapping[str, Json | str]:
     """LLaMA-Factory's register of the files."""
     columns = {
         "prompt": "instruction",
@@ -56,7 +57,7 @@ def beside(name: str, files: Sequence[str]) -> Mapping[str, Json]:
     }
     return {
         "dataset_info.json": {
-            f"{name}_{PurePosixPath(file).stem}": {"file_name": file, "columns": columns} for file in files
+            f"{told.name}_{PurePosixPath(file).stem}": {"file_name": file, "columns": columns} for file in told.files
         }
     }
 

@@ -8,11 +8,12 @@ gives all objects of a column the keys of all others.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats.base import Format, Line, Problem
+from tailrace_exporters.formats.base import Beside, Format, Line, Problem
+from tailrace_exporters.formats.reading import at, items
 from tailrace_exporters.formats.shape import Shaper
 from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES, message
 from tailrace_exporters.rows import Row
@@ -54,19 +55,19 @@ def _text(value: Json) -> str:
 
 def check(line: Json) -> Iterator[Problem]:
     """What Axolotl asks of a line."""
-    for index, each in enumerate(line.get("messages", ())):
-        if type(each.get("train")) is not bool:
+    for index, each in enumerate(items(at(line, "messages"))):
+        if type(at(each, "train")) is not bool:
             yield Problem(f"/messages/{index}/train", "expected true or false, else the message is learned by its role")
-        elif each["train"] and each.get("role") != "assistant":
+        elif at(each, "train") and at(each, "role") != "assistant":
             yield Problem(f"/messages/{index}/train", "expected false: only answers are learned")
-        if type(each.get("content")) is not str:
+        if type(at(each, "content")) is not str:
             yield Problem(f"/messages/{index}/content", "expected text")
-        for n, call in enumerate(each.get("tool_calls", ())):
-            if type(call["function"]["arguments"]) is not str:
+        for n, call in enumerate(items(at(each, "tool_calls"))):
+            if type(at(call, "function", "arguments")) is not str:
                 yield Problem(f"/messages/{index}/tool_calls/{n}/function/arguments", "expected JSON text")
 
 
-def beside(_name: str, files: Sequence[str]) -> Mapping[str, Json]:
+def beside(told: Beside) -> Mapping[str, Json | str]:
     """The dataset's settings, to be copied into a training's YAML, of which JSON is a part."""
     settings = {
         "type": "chat_template",
@@ -76,7 +77,7 @@ def beside(_name: str, files: Sequence[str]) -> Mapping[str, Json]:
         "roles_to_train": ["assistant"],
         "train_on_eos": "turn",
     }
-    return {"datasets.json": {"datasets": [{"path": file, "ds_type": "json", **settings} for file in files]}}
+    return {"datasets.json": {"datasets": [{"path": file, "ds_type": "json", **settings} for file in told.files]}}
 
 
 FORMAT: Final = Format(

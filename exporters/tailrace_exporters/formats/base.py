@@ -4,10 +4,13 @@ A part of a row that the target cannot carry is converted by one of the format's
 is refused for one of its `reasons`, with a JSON pointer to the part. Nothing is lost without one of the two.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 from tailrace.records import Json
+from tailrace_exporters.lines import json_line
 from tailrace_exporters.rows import Kind, Row
 
 
@@ -26,6 +29,8 @@ class Line:
 
     value: Json
     rules: frozenset[str] = frozenset()
+    more: tuple[Json, ...] = ()
+    """Further lines, of a target that takes a row in several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,25 @@ class Limits:
     """Of one row, by the provider's own count; what is beyond is cut or refused by the target."""
 
 
-def _nothing_beside(_name: str, _files: Sequence[str]) -> Mapping[str, Json]:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file of the data."""
+
+    split: str
+    rows: int
+    sha256: str
+    """Of the file as it stands on the disk, hex."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What there is to tell of a target's files: the dataset's name, and the files by name, in order."""
+
+    name: str
+    files: Mapping[str, Written]
+
+
+def _nothing_beside(_told: Beside) -> Mapping[str, Json | str]:
     return {}
 
 
@@ -79,9 +102,14 @@ class Format:
     """What the target calls a split, where it insists on a name."""
     is_sharded: bool = True
     """Whether the target reads several files of a split."""
-    beside: Callable[[str, Sequence[str]], Mapping[str, Json]] = _nothing_beside
-    """JSON files that belong beside the data: from the dataset's name and the data's file names, in order, to their
-    names and contents."""
+    beside: Callable[[Beside], Mapping[str, Json | str]] = _nothing_beside
+    """Files that belong beside the data, text or JSON, by name; made once all rows are written."""
+    suffix: str = ".jsonl"
+    encode: Callable[[Json], bytes] = json_line
+    decode: Callable[[bytes], Json] = orjson.loads
+    """`encode` undone; raises ValueError for what is no such line."""
+    head: bytes = b""
+    """A file's first line, where it is no row."""
 
 
 def settled(line: Line, problems: Iterator[Problem], origin: Callable[[str], str] = str) -> Line:

@@ -8,12 +8,13 @@ a line, text beside calls that is overwritten), so this is the one to use. All a
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
 from tailrace.records import Json
-from tailrace_exporters.formats.base import Format, Line, Problem, UnfitError
+from tailrace_exporters.formats.base import Beside, Format, Line, Problem, UnfitError
+from tailrace_exporters.formats.reading import at, items
 from tailrace_exporters.formats.shape import MASK, Shaper
 from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES
 from tailrace_exporters.formats.turns import (
@@ -92,25 +93,29 @@ def _text(value: Json) -> str:
 
 def check(line: Json) -> Iterator[Problem]:
     """What LLaMA-Factory's converter asks of a line."""
-    turns = line.get("conversations", [])
+    turns = items(at(line, "conversations"))
     if not turns or len(turns) % 2:
         yield Problem("/conversations", "expected an even number of turns")
     for index, turn in enumerate(turns):
         wanted = _ASKS if index % 2 == 0 else _ANSWERS
-        if turn.get("from") not in wanted:
+        if at(turn, "from") not in wanted:
             yield Problem(f"/conversations/{index}/from", f"expected {' or '.join(wanted)} in this place")
-        if type(turn.get("value")) is not str:
+        if type(at(turn, "value")) is not str:
             yield Problem(f"/conversations/{index}/value", "expected text")
     for name in ("system", "tools"):
-        if type(line.get(name)) is not str:
+        if type(at(line, name)) is not str:
             yield Problem(f"/{name}", "expected text, empty where there is none")
 
 
-def beside(name: str, files: Sequence[str]) -> Mapping[str, Json]:
+def beside(told: Beside) -> Mapping[str, Json | str]:
     """LLaMA-Factory's register of the files."""
     columns = {"messages": "conversations", "system": "system", "tools": "tools"}
     entry = {"formatting": "sharegpt", "columns": columns, "tags": _TAGS}
-    return {"dataset_info.json": {f"{name}_{PurePosixPath(file).stem}": {"file_name": file, **entry} for file in files}}
+    return {
+        "dataset_info.json": {
+            f"{told.name}_{PurePosixPath(file).stem}": {"file_name": file, **entry} for file in told.files
+        }
+    }
 
 
 FORMAT: Final = Format(

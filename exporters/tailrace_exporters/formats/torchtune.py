@@ -12,6 +12,7 @@ from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import Format, Line, Problem
+from tailrace_exporters.formats.reading import at, items
 from tailrace_exporters.formats.shape import MASK, Shaper
 from tailrace_exporters.formats.turns import TEXT_REASONS, TEXT_RULES, text_turns
 from tailrace_exporters.rows import Row
@@ -30,18 +31,18 @@ def project(row: Row) -> Line:
 def check(line: Json) -> Iterator[Problem]:
     """What torchtune's `validate_messages` asks of a line, and that content is text."""
     last = "assistant"
-    messages = line.get("messages", [])
+    messages = items(at(line, "messages"))
     if len(messages) < 2:
         yield Problem("/messages", "expected two messages or more")
     for index, each in enumerate(messages):
-        role, pointer = each.get("role"), f"/messages/{index}"
-        if type(each.get("content")) is not str:
+        role, pointer = at(each, "role"), f"/messages/{index}"
+        if type(at(each, "content")) is not str:
             yield Problem(f"{pointer}/content", "expected text: null is taken for the message before")
         if role == "system" and index:
             yield Problem(f"{pointer}/role", "expected the system message to be the first")
-        elif role in {"user", "assistant"} and role == last:
+        elif role in ("user", "assistant") and role == last:
             yield Problem(f"{pointer}/role", "expected users and answers to take turns")
-        elif role not in {"system", "user", "assistant"}:
+        elif role not in ("system", "user", "assistant"):
             yield Problem(f"{pointer}/role", "expected system, user or assistant")
         last = role if role != "system" else last
 

@@ -10,8 +10,9 @@ from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import Format, Line, Problem
+from tailrace_exporters.formats.reading import at
 from tailrace_exporters.formats.shape import Shaper
-from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES, check_messages, messages
+from tailrace_exporters.formats.trl_shape import PROMPTED, TRL_REASONS, TRL_RULES, check_messages, prompted
 from tailrace_exporters.rows import Kind, Row
 
 
@@ -19,7 +20,7 @@ def project(row: Row) -> Line:
     """A row as one line of the file."""
     assert row.judgement is not None
     shaper = Shaper(row)
-    found = messages(shaper, row)
+    found = prompted(shaper, row)
     line = {
         "prompt": found[:-1],
         "completion": found[-1:],
@@ -32,8 +33,8 @@ def project(row: Row) -> Line:
 def check(line: Json) -> Iterator[Problem]:
     """What TRL asks of a line."""
     for name in ("prompt", "completion"):
-        yield from check_messages(line.get(name), f"/{name}")
-    if type(line.get("label")) is not bool:
+        yield from check_messages(at(line, name), f"/{name}")
+    if type(at(line, "label")) is not bool:
         yield Problem("/label", "expected true or false")
 
 
@@ -41,7 +42,7 @@ FORMAT: Final = Format(
     about="Hugging Face TRL unpaired judgements, for KTOTrainer",
     project=project,
     rules=TRL_RULES,
-    reasons=TRL_REASONS,
+    reasons=TRL_REASONS | PROMPTED,
     kinds=frozenset({Kind.JUDGED}),
     check=check,
 )

@@ -12,6 +12,7 @@ from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import Format, Line, Problem
+from tailrace_exporters.formats.reading import at
 from tailrace_exporters.formats.shape import MASK, Shaper
 from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES, check_messages, messages
 from tailrace_exporters.rows import Row
@@ -27,7 +28,7 @@ def project(row: Row) -> Line:
 
 def check(line: Json) -> Iterator[Problem]:
     """What TRL asks of a line."""
-    yield from check_messages(line.get("messages"), "/messages")
+    yield from check_messages(at(line, "messages"), "/messages")
 
 
 FORMAT: Final = Format(

@@ -8,8 +8,9 @@ from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import Format, Line, Problem, UnfitError
+from tailrace_exporters.formats.reading import at
 from tailrace_exporters.formats.shape import Shaper
-from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES, check_messages, messages, rejected
+from tailrace_exporters.formats.trl_shape import PROMPTED, TRL_REASONS, TRL_RULES, check_messages, prompted, rejected
 from tailrace_exporters.rows import Kind, Row
 
 SAME: Final = "equal_outputs"
@@ -18,7 +19,7 @@ SAME: Final = "equal_outputs"
 def project(row: Row) -> Line:
     """A row as one line of the file."""
     shaper = Shaper(row)
-    found = messages(shaper, row)
+    found = prompted(shaper, row)
     other, rules = rejected(row)
     if found[-1] == other:
         raise UnfitError(SAME, f"/messages/{len(found) - 1}")
@@ -29,8 +30,8 @@ def project(row: Row) -> Line:
 def check(line: Json) -> Iterator[Problem]:
     """What TRL asks of a line."""
     for name in ("prompt", "chosen", "rejected"):
-        yield from check_messages(line.get(name), f"/{name}")
-    if line.get("chosen") == line.get("rejected"):
+        yield from check_messages(at(line, name), f"/{name}")
+    if at(line, "chosen") == at(line, "rejected"):
         yield Problem("/rejected", "expected another answer than the chosen one")
 
 
@@ -38,7 +39,7 @@ FORMAT: Final = Format(
     about="Hugging Face TRL preference pairs, for DPOTrainer",
     project=project,
     rules=TRL_RULES,
-    reasons=TRL_REASONS | {SAME: "what is left of the two answers in this target's shape is the same"},
+    reasons=TRL_REASONS | PROMPTED | {SAME: "what is left of the two answers in this target's shape is the same"},
     kinds=frozenset({Kind.PREFERENCE}),
     check=check,
 )

@@ -9,6 +9,7 @@ from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import Problem, UnfitError
+from tailrace_exporters.formats.reading import at, items
 from tailrace_exporters.formats.shape import ARGUMENTS, JOINED, NULL, REASONS, REFUSAL, RULES, Shaper, arguments
 from tailrace_exporters.rows import Row
 
@@ -27,6 +28,8 @@ TRL_RULES: Final = RULES | {
 TRL_REASONS: Final = REASONS | {
     ARGUMENTS: "a tool call's arguments are no JSON object with distinct keys and finite numbers",
 }
+PROMPTLESS: Final = "turns_unfit"
+PROMPTED: Final = {PROMPTLESS: "nothing stands before the answer"}
 ROLES: Final = frozenset(_KEYS)
 
 
@@ -50,6 +53,14 @@ def message(shaper: Shaper, index: int) -> dict[str, Json]:
 def messages(shaper: Shaper, row: Row) -> list[dict[str, Json]]:
     """All of them."""
     return [message(shaper, index) for index in range(len(row.messages))]
+
+
+def prompted(shaper: Shaper, row: Row) -> list[dict[str, Json]]:
+    """All of them, for a target that tells the prompt from the last one."""
+    found = messages(shaper, row)
+    if len(found) < 2:
+        raise UnfitError(PROMPTLESS, "/messages/0")
+    return found
 
 
 def rejected(row: Row) -> tuple[dict[str, Json], frozenset[str]]:
@@ -90,13 +101,13 @@ def check_messages(value: Json, pointer: str, *, least: int = 1) -> Iterator[Pro
 
 
 def _check_message(each: Json, pointer: str) -> Iterator[Problem]:
-    if type(each) is not dict or each.get("role") not in ROLES:
+    if type(each) is not dict or each.get("role") not in list(ROLES):
         yield Problem(f"{pointer}/role", f"expected one of {', '.join(sorted(ROLES))}")
         return
     if type(each.get("content")) is not str:
         yield Problem(f"{pointer}/content", "expected text, which chat templates put as it is")
-    for n, call in enumerate(each.get("tool_calls") or ()):
-        if type(call["function"]["arguments"]) is not dict:
+    for n, call in enumerate(items(each.get("tool_calls"))):
+        if type(at(call, "function", "arguments")) is not dict:
             yield Problem(f"{pointer}/tool_calls/{n}/function/arguments", "expected an object")
     if each["role"] == "tool" and type(each.get("name")) is not str:
         yield Problem(f"{pointer}/name", "expected the tool's name, which templates ask for")

@@ -5,7 +5,7 @@ from typing import Final
 
 from tailrace.records import Json
 from tailrace_exporters.formats.base import UnfitError
-from tailrace_exporters.formats.shape import ARGUMENTS, JOINED, NULL, TOOLS, Shaper
+from tailrace_exporters.formats.shape import JOINED, NULL, TOOLS, Shaper
 from tailrace_exporters.formats.trl_shape import TRL_REASONS, TRL_RULES, message
 from tailrace_exporters.rows import Row
 
@@ -17,7 +17,7 @@ TEXT_RULES: Final = {name: TRL_RULES[name] for name in TRL_RULES if name != NULL
     SYSTEM_JOINED: "several system messages at the beginning become one, a blank line between them",
     JOINED: TRL_RULES[JOINED],
 }
-TEXT_REASONS: Final = {name: TRL_REASONS[name] for name in TRL_REASONS if name != ARGUMENTS} | {
+TEXT_REASONS: Final = TRL_REASONS | {
     NO_ALTERNATION: "users and answers do not take turns, beginning with a user and ending with an answer",
     TOOLS: "the row calls tools, or offers some, and the target has no place for them",
     LATE_SYSTEM: "a system message stands behind the beginning",

@@ -11,11 +11,12 @@ import re
 import secrets
 from array import array
 from collections.abc import Iterator
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tailrace_exporters.files import Lines
 from tailrace_exporters.scrub.kinds import Value
 
 WINDOW: Final = 6
@@ -58,7 +59,7 @@ class Canary:
         self._settle()
         return len(self._starts)
 
-    def search(self, file: IO[bytes]) -> Iterator[tuple[int, Value]]:
+    def search(self, file: Lines) -> Iterator[tuple[int, Value]]:
         """The lines, from 1, that hold a value, with its kind; in any order. JSON escapes are read, too."""
         self._settle()
         if not self._starts:
