@@ -168,7 +168,7 @@ class Report:
         for name, count in self._long.items():
             if count:
                 most = FORMATS[name].limits.most_row_tokens
-                yield f"{name}: {count:,} rows have more than {most:,} tokens, by the count of who answered them"
+                yield f"{name}: {count:,} of the rows have more than {most:,} tokens, by the count of who answered them"
 
     def _of_terms(self) -> list[str]:
         found = []
