@@ -235,8 +235,10 @@ def _tool(tool: Json, dialect: Dialect, at: str) -> Iterator[Problem]:
 
 
 def _ids(message: Json) -> list[str]:
-    calls = message.get("tool_calls") if role_of(message) == "assistant" else None
-    ids = (call.get("id") if type(call) is dict else None for call in (calls if type(calls) is list else ()))
+    calls = message.get("tool_calls") if type(message) is dict else None
+    if type(calls) is not list or message.get("role") != "assistant":
+        return []
+    ids = [call.get("id") if type(call) is dict else None for call in calls]
     return [id_ for id_ in ids if type(id_) is str]
 
 
