@@ -63,18 +63,19 @@ def check_messages(messages: list[Json], dialect: Dialect, pointer: str) -> Iter
     before = None
     pictures = 0
     for index, message in enumerate(messages):
-        at = f"{pointer}/{index}"
-        yield from _message(message, dialect, at)
         role = role_of(message)
+        at = f"{pointer}/{index}"
+        if not _plain(message, role, dialect):
+            yield from _message(message, dialect, at)
+            called.update(_ids(message))
+            pictures += _pictures(message)
         if role == "system" and dialect.system_first and index:
             yield Problem(at, f"{dialect.vendor} takes one system message, before all others", SYSTEM)
         if role == before == "assistant" and dialect.answers_apart:
             yield Problem(at, f"{dialect.vendor} takes no two assistant messages in a row", ADJACENT)
         if role == "tool" and _id(message.get("tool_call_id")) not in called:
             yield Problem(f"{at}/tool_call_id", "no tool call before it has this id", "orphan_tool_result")
-        called.update(_ids(message))
         before = role
-        pictures += _pictures(message)
     most = None if dialect.images is None else dialect.images.most
     if most is not None and pictures > most:
         yield Problem(pointer, f"{pictures} images; {dialect.vendor} takes {most}", images.TOO_MANY)
@@ -133,6 +134,14 @@ def _learned(messages: list[Json]) -> Iterator[Problem]:
     answers = [message for message in messages if role_of(message) == "assistant"]
     if answers and all(message.get("weight") == 0 for message in answers):
         yield Problem("/messages", "no answer is learned: each has weight 0", NOTHING)
+
+
+def _plain(message: Json, role: str | None, dialect: Dialect) -> bool:
+    """Whether there is nothing to a message but its role and a text, as in most: then there is nothing to find."""
+    if role not in dialect.keys or len(message) != 2:
+        return False
+    content = message.get("content")
+    return type(content) is str and content != ""
 
 
 def _message(message: Json, dialect: Dialect, at: str) -> Iterator[Problem]:
