@@ -70,7 +70,7 @@ def test_rows_longer_than_a_target_reads_are_a_warning() -> None:
     pipeline, _ = export({call.seq: (call, None) for call in calls}, recipe)
     warnings = pipeline.report.content(pipeline.ledger, recipe.split.shares, {})["warnings"]
     assert [warning for warning in warnings if "tokens" in warning] == [
-        "openai-chat: 1 rows have more than 65,536 tokens, by the count of who answered them"
+        "openai-chat: 1 of the rows have more than 65,536 tokens, by the count of who answered them"
     ]
 
 
