@@ -21,6 +21,7 @@ from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.formats.base import UnfitError
 from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.lines import json_line
+from tailrace_exporters.near import NEAR, Near
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.report import Report
 from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teachers
@@ -67,7 +68,9 @@ class Pipeline:
         self._before = wanted(BEFORE_DEDUPE, recipe, surroundings)
         self._after = wanted(AFTER_DEDUPE, recipe, surroundings)
         self._placed = wanted(AFTER_SPLIT, recipe, surroundings)
-        stages = (Stage.FILTER, Stage.ASSEMBLE, *self._before, Stage.DEDUPE, *self._after, Stage.SPLIT, *self._placed)
+        self._near = None if recipe.dedupe.near is None else Near(recipe.dedupe.near)
+        compared = (Stage.DEDUPE, *(() if self._near is None else (Stage.NEAR,)), *self._after)
+        stages = (Stage.FILTER, Stage.ASSEMBLE, *self._before, *compared, Stage.SPLIT, *self._placed)
         self.ledger = Ledger(stages, recipe.write.formats)
         self.report = Report(terms_of(recipe, surroundings))
         self.seen_bytes = 0
@@ -134,17 +137,41 @@ class Pipeline:
             rows = [replace(row, chain=self._forest.chain(row.head.seq)) for row in rows]
         for name, stage in self._before.items():
             rows = [row async for row in self._through(name, stage, rows)]
-        fresh = [hashed for row in rows if (hashed := self._dedupe(row)) is not None]
+        names = list(self._placed)
+        for row in rows:  # one by one: what becomes of a row decides on what is a duplicate after it
+            hashed = self._dedupe(row)
+            if hashed is None:
+                continue
+            placed = await self._compare(hashed)
+            if placed is None:
+                self._vacate(hashed)
+                continue
+            if self._near is not None:
+                self._near.keep(row)
+            self._place(placed, names)
+
+    async def _compare(self, hashed: "_Hashed") -> Placed | None:
+        """The row, which repeats none, with its split; None where it goes no further."""
+        near = () if self._near is None else self._near_rows(hashed.row, self._near)
+        if near is None:
+            return None
         for name, stage in self._after.items():
-            stays = {id(row) async for row in self._through(name, stage, [hashed.row for hashed in fresh])}
-            for hashed in fresh:
-                if id(hashed.row) not in stays:
-                    self._vacate(hashed)
-            fresh = [hashed for hashed in fresh if id(hashed.row) in stays]
-        for hashed in fresh:
-            placed = self._split(hashed)
-            if placed is not None:
-                self._place(placed, list(self._placed))
+            if not [row async for row in self._through(name, stage, [hashed.row])]:
+                return None
+        return self._split(hashed, near)
+
+    def _near_rows(self, row: Row, near: Near) -> Sequence[int] | None:
+        """The heads of the rows that it must stand in one split with; None where one of them stands for it."""
+        count = self.ledger.stages[Stage.NEAR]
+        count.came += 1
+        found = near.kept(row)
+        if found and self._follows:
+            self._forest.follow(row.head.seq, found[0])
+        if found and near.keeps_first:
+            self._drop(Dropped(Stage.NEAR, NEAR, row.learned, by=id_text(self._forest.id(found[0]))))
+            return None
+        count.went += 1
+        return found
 
     def ending(self) -> Iterator[None]:
         """All rows have come: write what was held back, one row at a time, and hold the counts together.
@@ -207,12 +234,11 @@ class Pipeline:
         if hashed.written == hashed.row.head.seq:
             self._twins.vacate(hashed.twin_hash)
 
-    def _split(self, hashed: "_Hashed") -> Placed | None:
+    def _split(self, hashed: "_Hashed", near: Sequence[int]) -> Placed | None:
         count, seq = self.ledger.stages[Stage.SPLIT], hashed.row.head.seq
         count.came += 1
-        name = self._forest.split(seq, hashed.written)
+        name = self._forest.split(seq, hashed.written, *near)
         if name is None:
-            self._vacate(hashed)
             self._drop(Dropped(Stage.SPLIT, SPLIT_CONFLICT, hashed.row.learned))
             return None
         count.went += 1

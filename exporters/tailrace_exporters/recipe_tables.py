@@ -154,11 +154,29 @@ class Scrub(Table):
         return self
 
 
+class Keep(StrEnum):
+    """Which of rows that are nearly the same go on."""
+
+    FIRST = "first"
+    ALL = "all"  # in one split
+
+
+class Near(Table):
+    """Rows that say nearly the same; the table is there where it is asked for."""
+
+    jaccard: Annotated[float, Field(ge=0.6, le=1)]
+    """How alike, from 0 to 1: what both say, of all that either says. It must hold of turns and of answers."""
+    keep: Keep = Keep.FIRST
+    """`first`: a row that is near an earlier one goes. `all`: both stay, in one split."""
+
+
 class Dedupe(Table):
     """Rows that say the same."""
 
     exact: StrictBool = True
     """Of rows with equal messages, tools and training marks, keep the first in log order."""
+    near: Near | None = None
+    """What becomes of rows that say nearly the same; they are not looked for without it."""
 
 
 class Decontaminate(Table):

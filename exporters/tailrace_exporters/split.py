@@ -111,7 +111,7 @@ class Forest:
                 self._join(seq, child)
             home = self._home[seq] = self._find(seq)
             if home == seq:
-                self._label[seq] = self._names.index(share(self._seed, self._id(seq), self._shares))
+                self._label[seq] = self._names.index(share(self._seed, self.id(seq), self._shares))
             if self._ties is not None:
                 self._tie(seq, self._ties)
         if self._ties is not None:
@@ -131,24 +131,28 @@ class Forest:
             if self._label[self._find(twin)] == self._label[self._find(seq)] == label:
                 self._join(seq, twin)  # one group from here on; chains already in conflict stay apart
 
-    def split(self, seq: int, written: int) -> str | None:
-        """The split of a row whose head is `seq`; None where its chain, or the equal row `written`, is in another."""
+    def split(self, seq: int, *alike: int) -> str | None:
+        """The split of a row whose head is `seq`; None where its chain, or a row that is `alike`, is in another."""
         if self._ties is not None and self._is_spoilt(seq, self._ties):
             return None
         label = self._label[self._home[seq]]
-        others = self._find(seq), self._home[written]
+        others = self._find(seq), *(self._home[other] for other in alike)
         return self._names[label] if all(self._label[other] == label for other in others) else None
+
+    def id(self, seq: int) -> bytes:
+        """The id of a completion."""
+        return bytes(self._ids[_ID_BYTES * seq : _ID_BYTES * (seq + 1)])
 
     def group(self, seq: int) -> bytes:
         """Id of the first completion of all that stand in one split with `seq`."""
-        return self._id(_top(self._kin, seq))
+        return self.id(_top(self._kin, seq))
 
     def chain(self, seq: int) -> bytes:
         """Id of the completion that the chain of `seq` starts with."""
         top = seq
         while (over := self._up(top, self._watermark)) and self._here[over]:
             top = over
-        return self._id(top)
+        return self.id(top)
 
     def chains(self) -> Iterator[list[int]]:
         """The marked completions of each chain in log order, chains in the order of their last one."""
@@ -177,9 +181,6 @@ class Forest:
         while over > seq:
             over = self._parent[over] if over <= self._watermark else self._later.get(over, 0)
         return over
-
-    def _id(self, seq: int) -> bytes:
-        return bytes(self._ids[_ID_BYTES * seq : _ID_BYTES * (seq + 1)])
 
     def _tie(self, seq: int, ties: Ties) -> None:
         """Put the chain that begins with `seq` where its values are, or find that `seq` would join two splits."""

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from tailrace_exporters import assemble, check, decontaminate, pipeline, split
+from tailrace_exporters import assemble, balance, check, decontaminate, near, pipeline, split
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.recipe import Recipe, parse_recipe
 from tailrace_exporters.recipe_tables import Table
@@ -64,7 +64,7 @@ def test_every_key_stands_in_a_recipe_and_the_first_names_defaults() -> None:
 
 
 def test_every_word_stands_in_it() -> None:
-    words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, split.SPLIT_CONFLICT}
+    words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, near.NEAR, f"{balance.BALANCED_AWAY}:…", split.SPLIT_CONFLICT}
     words |= {assemble.NO_ANSWER, assemble.NO_REQUEST, assemble.REPEATED}
     words |= {check.ANSWER_NO_JSON, check.ANSWER_DISOBEYS, check.ARGUMENTS_NO_JSON, check.ARGUMENTS_DISOBEY}
     words |= {decontaminate.SHARED, decontaminate.SAME}
