@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tailrace.classify.complete import Complete
-from tailrace.labeller.patient import FIRST_S, TRIES, pauses
+from tailrace.classify.patient import FIRST_S, TRIES, pauses
 from tailrace.records import Json, Origin, Usage, UsageSource
 from tailrace.wire.own import Completed
 

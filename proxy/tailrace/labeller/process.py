@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tailrace import spawn
 from tailrace.classify.cascade import Cascade
+from tailrace.classify.patient import Patient
 from tailrace.classify.ready import learns
 from tailrace.classify.ready import load as load_classifier
 from tailrace.classify.serving import Serving
@@ -32,7 +33,6 @@ from tailrace.journal.own import own_journal
 from tailrace.labeller.audits import Auditor
 from tailrace.labeller.follow import Follower
 from tailrace.labeller.learner import Learner
-from tailrace.labeller.patient import Patient
 from tailrace.labeller.webhooks import Deliverer
 from tailrace.labeller.work import Work
 from tailrace.logging import configure
