@@ -132,14 +132,14 @@ class Planner:
 
 
 class Price:
-    """What a classifier's model costs, by the first provider that takes its calls."""
+    """What a model costs, by the first provider that takes its calls."""
 
-    def __init__(self, settings: Settings, model: str, *, now_us: int) -> None:
-        """Raises UserError: no provider has such a model."""
+    def __init__(self, settings: Settings, model: str, *, now_us: int, of: str = "the classifier's model") -> None:
+        """`of`: what the model is to the user. Raises UserError: no provider has such a model."""
         try:
             self._target = plan(settings, model, b"").targets[0]
         except Refused as refused:
-            raise UserError(f"the classifier's model: {refused.message}") from refused
+            raise UserError(f"{of}: {refused.message}") from refused
         self._prices = Prices(settings)
         self._now_us = now_us
 

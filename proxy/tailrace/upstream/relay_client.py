@@ -63,10 +63,22 @@ class RelayClient:
         return read_vectors(done, len(texts))
 
     async def post(
-        self, path: str, body: bytes, *, origin: Origin, source: str | None = None, private: bool = False
+        self,
+        path: str,
+        body: bytes,
+        *,
+        origin: Origin,
+        source: str | None = None,
+        private: bool = False,
+        name: str | None = None,
     ) -> Completed:
-        """As `complete`, of any path behind `/v1` and a body as it goes over the wire, a stream's wish included."""
+        """As `complete`, of any path behind `/v1` and a body as it goes over the wire, a stream's wish included.
+
+        `name`, printable ASCII, is the call's own: its row is found by it (`external_id`).
+        """
         headers = internal_headers(self._key, origin, source)
+        if name is not None:
+            headers = (*headers, (b"x-tailrace-external-id", name.encode("ascii")))
         if private:
             headers = (*headers, (b"x-tailrace-log", b"metadata"))
         try:
