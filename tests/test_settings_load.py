@@ -81,6 +81,7 @@ def test_variables_that_kubernetes_adds_are_not_settings() -> None:
         "TAILRACE_PORT": "tcp://10.0.0.1:4700",
         "TAILRACE_SERVICE_HOST": "10.0.0.1",
         "TAILRACE_PORT_4700_TCP": "x",
+        "TAILRACE_SCRUB_KEY": "of a recipe",
     }
     assert load(None, environ) == Settings()
 

@@ -14,8 +14,11 @@ from tailrace.records import Json
 from tailrace.store import read
 from tailrace.store.query import Marks
 from tailrace_exporters import checks
+from tailrace_exporters.asking import Asker, nobody
+from tailrace_exporters.calls import models
 from tailrace_exporters.card import card
 from tailrace_exporters.engines import local
+from tailrace_exporters.engines.local_answers import LoggedAnswers
 from tailrace_exporters.files import Files
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.formats.base import Beside, Format, Written
@@ -45,23 +48,43 @@ async def latest(connection: AsyncConnection) -> Marks:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Who answers for the stages that need a model, and what is read for it."""
+
+    answers: LoggedAnswers
+    asker: Asker
+
+
 async def build(
-    log: local.Log, recipe: Recipe, text: str, surroundings: Surroundings, files: Files, *, progress: local.Progress
+    log: local.Log,
+    recipe: Recipe,
+    text: str,
+    surroundings: Surroundings,
+    files: Files,
+    *,
+    progress: local.Progress,
+    asking: Models | None = None,
 ) -> Built:
     """Run `recipe` (whose text is `text`) over `log` into `files`, manifest included.
+
+    `asking` is needed where the recipe asks models.
 
     Raises:
         WorkFailed: the store is damaged, the disk failed, or the counts do not add up.
     """
     for path in (LINEAGE, DROPPED):
         files.touch(path)
-    pipeline = await local.run(log, recipe, surroundings, files, progress=progress)
+    asker = nobody if asking is None else asking.asker
+    pipeline = await local.run(log, recipe, surroundings, files, progress=progress, asker=asker)
     report = pipeline.report.content(pipeline.ledger, recipe.split.shares, recipe.write.training_usd_per_million)
     report |= pipeline.facts
     sizes = {path: (tally.lines, tally.size_bytes) for path, tally in files.tallies.items()}
     report["warnings"] += checks.limits(sizes)
     for path, words in _beside(recipe, files):
         _lines(files, path, words)
+    if asking is not None and models(recipe):
+        report["answers"] = asking.answers.content()
     for path, words in card(recipe.name, watermark(log.marks), report).items():
         _lines(files, path, words)
     content = manifest(

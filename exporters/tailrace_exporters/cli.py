@@ -7,6 +7,8 @@ and picks the exit code: 2 where the call or the recipe is wrong, 1 where the wo
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -15,18 +17,22 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.core import TyperGroup
 
+from tailrace import settings_load
+from tailrace.commands.long_work import agree
 from tailrace.commands.options import AsJson, Config, DataDir
 from tailrace.commands.reading import data_folder, reading
 from tailrace.commands.terminal import console, echo_json, escaped
 from tailrace.errors import UserError, WorkFailed
 from tailrace.records import Json
 from tailrace_exporters import show, verify
-from tailrace_exporters.build import Built, build, latest
+from tailrace_exporters.build import Built, Models, build, latest
+from tailrace_exporters.calling import calling, counting, prices
+from tailrace_exporters.calls import models
 from tailrace_exporters.engines import local
 from tailrace_exporters.files import NoFiles, must_not_exist, new_folder
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.progress import shown
-from tailrace_exporters.recipe import read_recipe
+from tailrace_exporters.recipe import Recipe, read_recipe
 from tailrace_exporters.surroundings import Surroundings
 
 T = TypeVar("T")
@@ -62,6 +68,10 @@ def run(
         Path | None, typer.Option("--out", metavar="DIR", readable=False, help="A new folder for the export.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, stage by stage; write nothing.")] = False,
+    url: Annotated[
+        str, typer.Option(help="The running proxy that models are asked through; by default where the settings say.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first call of a model.")] = False,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -74,15 +84,9 @@ def run(
             raise UserError("export: give the new folder with --out DIR, or count only with --dry-run")
         must_not_exist(out)
 
-    async def work(connection: AsyncConnection) -> Built:
-        log = local.Log(connection, await latest(connection))
-        with shown(quiet=as_json) as progress:
-            if out is None or dry_run:
-                return await build(log, wanted, text, around, NoFiles(), progress=progress)
-            with new_folder(out) as files:
-                return await build(log, wanted, text, around, files, progress=progress)
-
-    built = _with_store(config, data_dir, work)
+    folder = None if dry_run else out
+    export = _Export(wanted, text, around, folder, config, data_dir, url, yes=yes, quiet=as_json)
+    built = _with_store(config, data_dir, export.run)
     if as_json:
         _echo_json({"out": None if dry_run else str(out), "watermark": built.watermark, **built.report})
         return
@@ -165,7 +169,13 @@ def preview(
         log = local.Log(connection, await latest(connection))
         with shown(quiet=as_json) as progress:
             look = show.Look(seen, rows)
-            await local.run(log, wanted, around, NoFiles(), progress=progress, look=look, limit=rows)
+            asking, counted = counting(connection, lambda _model, _usage: None)
+            await local.run(
+                log, wanted, around, NoFiles(), progress=progress, asker=asking.asker, look=look, limit=rows
+            )
+        for stage, need in counted.estimate.needs.items():
+            if need.calls:
+                typer.echo(f"note: rows are shown as if {stage} had not been asked for, where it was not yet", err=True)
 
     _with_store(config, data_dir, work)
     if as_json:
@@ -178,6 +188,45 @@ def preview(
             out.print(text, soft_wrap=True)
     if not seen:
         typer.echo("no rows; `tailrace export RECIPE.toml --dry-run` counts what each stage drops")
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """What is to be built, into the new folder `out` or, where that is None, nowhere."""
+
+    recipe: Recipe
+    text: str
+    around: Surroundings
+    out: Path | None
+    config: Path | None
+    data_dir: Path | None
+    url: str
+    yes: bool
+    quiet: bool
+
+    async def run(self, connection: AsyncConnection) -> Built:
+        """Build it; where it asks models, after an estimate and a person's consent."""
+        log = local.Log(connection, await latest(connection))
+        if not models(self.recipe):
+            return await self._into(self.out, log, None)
+        settings = settings_load.load(self.config, os.environ)
+        price = prices(self.recipe, settings)
+        asking, counted = counting(connection, price)
+        built = await self._into(None, log, asking)
+        built.report["calls"] = counted.estimate.as_json()
+        for line in counted.estimate.told():
+            typer.echo(line, err=True)
+        if self.out is None:
+            return built
+        if counted.estimate.calls:
+            agree(f"Make these {counted.estimate.calls:,} calls now?", yes=self.yes)
+        folder = self.data_dir or settings.log.data_dir
+        async with calling(connection, self.recipe, settings, folder, price=price, url=self.url) as asking:
+            return await self._into(self.out, log, asking)
+
+    async def _into(self, out: Path | None, log: local.Log, asking: Models | None) -> Built:
+        with shown(quiet=self.quiet) as progress, nullcontext(NoFiles()) if out is None else new_folder(out) as files:
+            return await build(log, self.recipe, self.text, self.around, files, progress=progress, asking=asking)
 
 
 def _with_store(config: Path | None, data_dir: Path | None, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

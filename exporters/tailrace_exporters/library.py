@@ -35,7 +35,8 @@ async def rows(recipe: Path | str, *, data_dir: Path) -> AsyncIterator[dict[str,
     Raises:
         RecipeError: the recipe, or a file that it names, is wrong; the message has file, line and key.
         UserError: there is no log in `data_dir`, or one of another version.
-        WorkFailed: the store is damaged, or the recipe ends the export (a forbidden teacher, a secret).
+        WorkFailed: the store is damaged, the recipe ends the export (a forbidden teacher, a secret), or it asks a model
+            and the log does not have all answers (`tailrace export` asks for them, nothing here does).
     """
     if isinstance(recipe, Path):
         wanted, folder = read_recipe(recipe)[0], recipe.parent

@@ -15,6 +15,7 @@ from tailrace.errors import RecipeError
 from tailrace.records import Json
 from tailrace.settings_schema import expected
 from tailrace.settings_source import locate, parse_toml
+from tailrace_exporters.recipe_calls import Augment, Calls, Relabel
 from tailrace_exporters.recipe_tables import (
     Assemble,
     Balance,
@@ -44,6 +45,9 @@ class Recipe(Table):
     select: Select = Select()
     assemble: Assemble = Assemble()
     filter: Filter = Filter()
+    relabel: Relabel | None = None
+    augment: Augment = Augment()
+    calls: Calls = Calls()
     scrub: Scrub | None = None
     dedupe: Dedupe = Dedupe()
     decontaminate: Decontaminate | None = None

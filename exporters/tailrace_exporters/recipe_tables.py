@@ -35,6 +35,8 @@ def _moment(value: object) -> object:
 
 Moment = Annotated[int, BeforeValidator(_moment)]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Model = Annotated[str, Field(min_length=1, max_length=256)]
+"""A model as the proxy knows it: a name, an alias, or `provider/model`."""
 SplitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -87,6 +89,25 @@ class Assemble(Table):
     """`all`: every selected answer of the conversation. `last`: its last answer only (always so with `step`)."""
 
 
+class OffScale(StrEnum):
+    """What becomes of a row whose judge gave no score of the scale."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
+class Judge(Table):
+    """A model's opinion of each row, from 1 to 5."""
+
+    model: Model
+    rubric: str
+    """A file beside the recipe that says what the scores mean."""
+    keep_at_least: Annotated[int, Field(ge=1, le=5)] = 4
+    """Rows with a lower score are dropped, as `score:N`."""
+    off_scale: OffScale = OffScale.DROP
+    """Of a row whose judge answered something else than a score: `drop` it as `off_scale`, or `keep` it."""
+
+
 class Filter(Table):
     """Which answers may be learned; each one that may not is counted with its reason."""
 
@@ -100,6 +121,8 @@ class Filter(Table):
     """Most tokens of a row: as the provider counted them, else by `tokenizer`, else a quarter of its characters."""
     tokenizer: str | None = None
     """A `tokenizer.json` beside the recipe, for rows whose provider did not count."""
+    judge: Judge | None = None
+    """Each row is scored by a model against a rubric, and kept from a score on."""
 
     @model_validator(mode="after")
     def _counts_for_something(self) -> "Filter":

@@ -58,6 +58,7 @@ class Stage(StrEnum):
     NEAR = "near"
     DECONTAMINATE = "decontaminate"
     SPLIT = "split"
+    AUGMENT = "augment"
     POLICY = "policy"
     BALANCE = "balance"
     WRITE = "write"
@@ -205,7 +206,9 @@ def teacher(completion: Completion) -> str:
 def teachers(row: Row) -> list[str]:
     """Whose words are learned from a row, sorted: those of its learned answers, and of models that made new ones."""
     generators = (made.by for made in row.made if made.answers)
-    return sorted({*(teacher(completion) for completion in row.learned), *generators})
+    answered_again = any(made.stage is Stage.RELABEL for made in row.made)  # then only the new answer is learned
+    logged = () if answered_again else row.learned
+    return sorted({*(teacher(completion) for completion in logged), *generators})
 
 
 def id_text(raw: bytes) -> str:

@@ -13,8 +13,11 @@ from tailrace_exporters.asking import Answers, Ask
 from tailrace_exporters.balance import balance
 from tailrace_exporters.check import check
 from tailrace_exporters.decontaminate import decontaminate
+from tailrace_exporters.judge import judge
+from tailrace_exporters.paraphrase import held_out, paraphrase
 from tailrace_exporters.policy import policy
 from tailrace_exporters.recipe import Recipe
+from tailrace_exporters.relabel import relabel
 from tailrace_exporters.rows import Dropped, Placed, Row, Stage
 from tailrace_exporters.scrub import scrub
 from tailrace_exporters.surroundings import Surroundings
@@ -57,13 +60,19 @@ T = TypeVar("T")
 Makers = tuple[tuple[Stage, Callable[[Recipe, Surroundings], T | None]], ...]
 """Each with the stage that a recipe asks for, or None where it does not."""
 
-BEFORE_DEDUPE: Final[Makers[RowStage]] = ((Stage.CHECK, check), (Stage.SCRUB, scrub))
+BEFORE_DEDUPE: Final[Makers[RowStage]] = (
+    (Stage.CHECK, check),
+    (Stage.JUDGE, judge),
+    (Stage.RELABEL, relabel),
+    (Stage.PARAPHRASE, paraphrase),
+    (Stage.SCRUB, scrub),
+)
 """On every row, before equal rows are looked for: what makes, changes or refuses a row by itself."""
 
 AFTER_DEDUPE: Final[Makers[RowStage]] = ((Stage.DECONTAMINATE, decontaminate),)
 """On the rows that are left: what compares a row with others. These let a row pass as it is, or drop it."""
 
-AFTER_SPLIT: Final[Makers[PlacedStage]] = ((Stage.POLICY, policy), (Stage.BALANCE, balance))
+AFTER_SPLIT: Final[Makers[PlacedStage]] = ((Stage.AUGMENT, held_out), (Stage.POLICY, policy), (Stage.BALANCE, balance))
 """On the rows that are to be written."""
 
 

@@ -19,6 +19,7 @@ from tailrace.records import Json
 from tailrace.store.query import Marks
 from tailrace_exporters import build, checks
 from tailrace_exporters.engines import local
+from tailrace_exporters.engines.local_answers import LoggedAnswers, Recorded
 from tailrace_exporters.files import Lines, NoFiles, lines_of, sha256_of
 from tailrace_exporters.manifest import DIGEST, MANIFEST, digest_line, read_watermark, watermark
 from tailrace_exporters.recipe import parse_recipe, recipe_hash
@@ -37,6 +38,8 @@ class Claim:
     raw: bytes
     recipe: str
     marks: Marks
+    answers_seq: int
+    """The last of the models' answers that it was made with; 0 where no model was asked."""
 
     def beyond(self, end: Marks) -> str | None:
         """What the export read that a log, which ends at `end`, does not have."""
@@ -72,7 +75,8 @@ def read_claim(folder: Path) -> Claim:
         raise UserError(f"{folder / MANIFEST}: {exc.strerror}; give the folder of an export") from exc
     try:
         found = orjson.loads(raw)
-        return Claim(folder, found, raw, str(found["recipe"]["text"]), read_watermark(found["watermark"]))
+        answers_seq = int(found.get("answers", {}).get("seq", 0))
+        return Claim(folder, found, raw, str(found["recipe"]["text"]), read_watermark(found["watermark"]), answers_seq)
     except (AttributeError, ValueError, KeyError, TypeError) as exc:
         raise UserError(f"{folder / MANIFEST}: no manifest of an export, or a damaged one ({exc})") from exc
 
@@ -111,7 +115,9 @@ async def rebuild(claim: Claim, log: local.Log, surroundings: Surroundings, *, p
         return verdict
     with ExitStack() as stack:
         files = Comparison(claim.folder, stack)
-        built = await build.build(log, recipe, claim.recipe, surroundings, files, progress=progress)
+        answers = LoggedAnswers(log.connection, up_to_seq=claim.answers_seq)
+        asking = build.Models(answers, Recorded(answers))
+        built = await build.build(log, recipe, claim.recipe, surroundings, files, progress=progress, asking=asking)
         verdict.findings.extend(files.end())
     again, said = orjson.loads(built.manifest), {**claim.manifest, "watermark": watermark(claim.marks)}
     if again["code"] != said.get("code"):

@@ -22,6 +22,9 @@ DEFAULT_FILE: Final = Path("tailrace.toml")
 KeyPath = tuple[str | int, ...]
 """Names of tables and keys, and numbers of array entries (from 0), from the root down."""
 
+_NO_SETTINGS: Final = frozenset(("TAILRACE_SCRUB_KEY",))
+"""Variables of ours that are read by others: recipes name this one, as the documentation has it."""
+
 # Kubernetes gives every pod these for a service named `tailrace`; they are not meant for us.
 _SERVICE_LINK: Final = re.compile(r"TAILRACE_(SERVICE_|PORT(_|$)).*")
 _AT: Final = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
@@ -149,7 +152,7 @@ def parse_toml(place: str, text: str, wrong: type[UserError]) -> dict[str, Json]
 
 def _path_of(name: str, values: dict[str, Json]) -> KeyPath | None:
     """What the variable `name` sets; None where it is none of ours."""
-    if not name.upper().startswith(PREFIX) or _SERVICE_LINK.fullmatch(name):
+    if not name.upper().startswith(PREFIX) or name in _NO_SETTINGS or _SERVICE_LINK.fullmatch(name):
         return None
     path: KeyPath = ()
     level: Json = values

@@ -35,7 +35,7 @@ def file_log(data_dir: Path, log: Mapping[int, tuple[Call, int | None]]) -> Path
     return data_dir
 
 
-def amend(data_dir: Path, table: str, key: int, **values: int) -> None:
+def amend(data_dir: Path, table: str, key: int, **values: int | str) -> None:
     """Change what the writer changes of a filed row: its links and counts."""
 
     async def work() -> None:

@@ -49,7 +49,7 @@ def export(
     environ: Mapping[str, str] = MappingProxyType({}),
     folder: Path = Path(),
 ) -> tuple[Pipeline, list[Placed]]:
-    """What the local engine does, over values."""
+    """What the local engine does, over values. `folder`: where the recipe's own files lie."""
     end = max(log, default=0) if watermark is None else watermark
     forest = forest_of(log, end, recipe)
     placed: list[Placed] = []

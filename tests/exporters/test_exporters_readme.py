@@ -7,7 +7,9 @@ from typing import get_args
 
 import pytest
 
-from tailrace_exporters import assemble, balance, check, decontaminate, near, pipeline, split
+from tailrace_exporters import assemble, balance, check, decontaminate, judge, near, paraphrase, pipeline, split
+from tailrace_exporters.calls import models
+from tailrace_exporters.engines import local_answers
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.recipe import Recipe, parse_recipe
 from tailrace_exporters.recipe_tables import Table
@@ -29,6 +31,7 @@ BESIDE = {
     "gold/eval.jsonl": '{"text": "no row says this"}',
     "gold/more.csv": "text,label\nnor this,a\n",
     "tokenizer.json": """{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}}""",
+    "judge.md": "5: the answer solves what was asked. 1: it does not.",
 }
 """The files that the recipes name."""
 
@@ -51,6 +54,11 @@ def test_each_recipe_runs(
     for name, content in BESIDE.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
+    if models(parse_recipe(RECIPES[number], "README")):  # without a proxy there is nobody to ask
+        said = tailrace("export", recipe, "--dry-run", "--data-dir", data_dir)
+        assert said.code == 0, said.err
+        assert "calls at most" in said.err
+        return
     said = tailrace("export", recipe, "--out", tmp_path / "out", "--data-dir", data_dir)
     assert said.code == 0, said.err
     assert tailrace("export", "verify", tmp_path / "out", "--beside", tmp_path, "--data-dir", data_dir).code == 0
@@ -65,6 +73,8 @@ def test_every_key_stands_in_a_recipe_and_the_first_names_defaults() -> None:
 
 def test_every_word_stands_in_it() -> None:
     words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, near.NEAR, f"{balance.BALANCED_AWAY}:…", split.SPLIT_CONFLICT}
+    words |= {judge.OFF_SCALE, paraphrase.SAME_AS_ORIGINAL, paraphrase.REPEATED_VARIANT, paraphrase.NO_VARIANT}
+    words |= {paraphrase.HELD_OUT, local_answers.NO_ANSWER, local_answers.MISSING}
     words |= {assemble.NO_ANSWER, assemble.NO_REQUEST, assemble.REPEATED}
     words |= {check.ANSWER_NO_JSON, check.ANSWER_DISOBEYS, check.ARGUMENTS_NO_JSON, check.ARGUMENTS_DISOBEY}
     words |= {decontaminate.SHARED, decontaminate.SAME}

@@ -24,6 +24,7 @@ from tailrace.store.rebuild import Rebuilder
 from tailrace_exporters import select as selecting
 from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.assemble import Fold
+from tailrace_exporters.engines.local_answers import LoggedAnswers, Recorded
 from tailrace_exporters.engines.local_labels import with_labels
 from tailrace_exporters.engines.local_values import with_values
 from tailrace_exporters.files import Files, NoFiles
@@ -88,14 +89,15 @@ async def run(
 
 
 async def placed_rows(log: Log, recipe: Recipe, surroundings: Surroundings) -> AsyncIterator[Placed]:
-    """The rows that an export would write, one after the other; writes nothing.
+    """The rows that an export would write, one after the other; writes nothing, and asks nobody.
 
     Raises:
-        RecipeError, WorkFailed: as `run`.
+        RecipeError, WorkFailed: as `run`; WorkFailed also where the log does not have an answer of a model.
     """
     forest = await _forest(log, recipe, lambda _phase, _done, _total: None)
     found: list[Placed] = []
-    pipeline = Pipeline(recipe, surroundings, forest, NoFiles(), look=found.append)
+    asker = Recorded(LoggedAnswers(log.connection), all_there=True)
+    pipeline = Pipeline(recipe, surroundings, forest, NoFiles(), asker=asker, look=found.append)
     async for _ in passes(log, recipe, forest, pipeline):
         for placed in found:
             yield placed
