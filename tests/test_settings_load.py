@@ -76,7 +76,7 @@ def test_the_environment_stands_over_the_file() -> None:
     assert settings.providers["local"].base_url == "http://127.0.0.1:1/v1"
 
 
-def test_variables_that_kubernetes_adds_are_not_settings() -> None:
+def test_variables_that_kubernetes_adds_or_recipes_read_are_not_settings() -> None:
     environ = {
         "TAILRACE_PORT": "tcp://10.0.0.1:4700",
         "TAILRACE_SERVICE_HOST": "10.0.0.1",

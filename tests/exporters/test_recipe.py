@@ -70,7 +70,7 @@ def test_an_empty_recipe_is_one() -> None:
         ("[scrub]\nsecret = 'drop'\n", 'r.toml:2: scrub.secret: unknown key; did you mean "secrets"?'),
         (
             "[filter]\nlongest = 3\n",
-            "r.toml:2: filter.longest: unknown key; known here are: finish, judge, max_tokens, schema, status, tokenizer",
+            "r.toml:2: filter.longest: unknown key; known here are: finish, judge, max_tokens, schema, status, token",
         ),
         ("[assemble]\nunit = 'chains'\n", "r.toml:2: assemble.unit: expected 'chain' or 'step', found \"chains\""),
         ("[filter]\nfinish = 'stop'\n", 'r.toml:2: filter.finish: expected an array, found "stop"'),
