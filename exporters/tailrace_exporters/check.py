@@ -55,7 +55,7 @@ class Check:
 
     def take(self, row: Row, _answers: Answers) -> Iterator[Row | Dropped]:
         """The row, or why not."""
-        found = self._too_long(row) or (None if self._schemas is None else next(_faults(self._schemas, row), None))
+        found = self._too_long(row) or (None if self._schemas is None else next(faults(self._schemas, row), None))
         yield row if found is None else Dropped(Stage.CHECK, found[0], row.learned, found[1] or None)
 
     def facts(self) -> Mapping[str, Json]:
@@ -75,7 +75,7 @@ class Check:
         return (f"{TOO_LONG}:{who}", "") if count > self._max_tokens else None
 
 
-def _faults(schemas: Schemas, row: Row) -> Iterator[_Finding]:
+def faults(schemas: Schemas, row: Row) -> Iterator[_Finding]:
     """What of the learned answers is not as it was asked for, in the conversation's order."""
     tools = _parameters(row.tools)
     last = len(row.messages) - 1

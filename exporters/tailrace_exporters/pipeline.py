@@ -21,10 +21,11 @@ from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.formats.base import UnfitError
 from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.lines import json_line
+from tailrace_exporters.mine import Member, miner
 from tailrace_exporters.near import NEAR, Near
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.report import Report
-from tailrace_exporters.rows import Completion, Dropped, Exchange, Placed, Row, Stage, Unit, id_text, teachers
+from tailrace_exporters.rows import Completion, Dropped, Exchange, Kind, Placed, Row, Stage, Unit, id_text, teachers
 from tailrace_exporters.scrub import Scrub
 from tailrace_exporters.scrub.canary import Canary
 from tailrace_exporters.split import SPLIT_CONFLICT, Forest
@@ -69,9 +70,12 @@ class Pipeline:
         self._after = wanted(AFTER_DEDUPE, recipe, surroundings)
         self._placed = wanted(AFTER_SPLIT, recipe, surroundings)
         self._near = None if recipe.dedupe.near is None else Near(recipe.dedupe.near)
-        compared = (Stage.DEDUPE, *(() if self._near is None else (Stage.NEAR,)), *self._after)
-        stages = (Stage.FILTER, Stage.ASSEMBLE, *self._before, *compared, Stage.SPLIT, *self._placed)
-        self.ledger = Ledger(stages, recipe.write.formats)
+        self._miner = miner(recipe)
+        mine = () if self._miner is None else (Stage.MINE,)
+        near = () if self._near is None else (Stage.NEAR,)
+        before = (Stage.FILTER, Stage.ASSEMBLE, *mine, *self._before)
+        after = (Stage.DEDUPE, *near, *self._after, Stage.SPLIT, *self._placed)
+        self.ledger = Ledger((*before, *after), recipe.write.formats)
         self.report = Report(terms_of(recipe, surroundings))
         self.seen_bytes = 0
         """Of the content of all rows, dropped ones too: how heavy they are."""
@@ -118,6 +122,7 @@ class Pipeline:
             self._drop(row)
             return []
         count.went += 1
+        self._beside_mined(1)
         return [row]
 
     def fold(self, fold: assemble.Fold) -> list[Row]:
@@ -129,7 +134,32 @@ class Pipeline:
         count.folded += fold.size - len(rows) - sum(len(drop.completions) for drop in dropped)
         for drop in dropped:
             self._drop(drop)
+        self._beside_mined(len(rows))
         return rows
+
+    @property
+    def mines(self) -> bool:
+        """Whether some format takes what chains say about their answers."""
+        return self._miner is not None
+
+    def mine(self, members: Sequence[Member]) -> list[Row]:
+        """What one chain says about its answers, as rows; those of the chain itself must have come before."""
+        assert self._miner is not None
+        count, rows = self.ledger.stages[Stage.MINE], list[Row]()
+        for found in self._miner.rows(members):
+            count.made += 1
+            if isinstance(found, Dropped):
+                self._drop(found)
+            else:
+                rows.append(found)
+        count.went += len(rows)
+        return rows
+
+    def _beside_mined(self, rows: int) -> None:
+        """Assembled rows pass the miner as they are."""
+        if self._miner is not None:
+            self.ledger.stages[Stage.MINE].came += rows
+            self.ledger.stages[Stage.MINE].went += rows
 
     async def take(self, rows: Sequence[Row]) -> None:
         """Assembled rows, through all that follows."""
@@ -220,7 +250,7 @@ class Pipeline:
         hash_, seq = row_hash(content), row.head.seq
         twin_hash = row.alike or hash_
         twin = self._twins.first(twin_hash, seq)
-        if twin is not None and self._follows:
+        if twin is not None and self._follows and row.kind is Kind.CONVERSATION:
             self._forest.follow(seq, twin)
         written = seq if twin is None else self._twins.written(twin_hash, seq, twin)
         if self._recipe.dedupe.exact and written != seq:

@@ -16,6 +16,7 @@ from tailrace.records import Json
 from tailrace.settings_schema import expected
 from tailrace.settings_source import locate, parse_toml
 from tailrace_exporters.recipe_calls import Augment, Calls, Relabel
+from tailrace_exporters.recipe_prefer import Prefer
 from tailrace_exporters.recipe_tables import (
     Assemble,
     Balance,
@@ -48,6 +49,7 @@ class Recipe(Table):
     relabel: Relabel | None = None
     augment: Augment = Augment()
     calls: Calls = Calls()
+    prefer: Prefer = Prefer()
     scrub: Scrub | None = None
     dedupe: Dedupe = Dedupe()
     decontaminate: Decontaminate | None = None

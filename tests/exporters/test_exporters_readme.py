@@ -7,11 +7,12 @@ from typing import get_args
 
 import pytest
 
-from tailrace_exporters import assemble, balance, check, decontaminate, judge, near, paraphrase, pipeline, split
+from tailrace_exporters import assemble, balance, check, decontaminate, judge, mine, near, paraphrase, pipeline, split
 from tailrace_exporters.calls import models
 from tailrace_exporters.engines import local_answers
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.recipe import Recipe, parse_recipe
+from tailrace_exporters.recipe_prefer import Reason
 from tailrace_exporters.recipe_tables import Table
 from tailrace_exporters.scrub.kinds import Value
 from tailrace_exporters.scrub.stage import SECRET, TANGLED
@@ -74,6 +75,7 @@ def test_every_key_stands_in_a_recipe_and_the_first_names_defaults() -> None:
 def test_every_word_stands_in_it() -> None:
     words = {pipeline.UNENCODABLE, pipeline.DUPLICATE, near.NEAR, f"{balance.BALANCED_AWAY}:…", split.SPLIT_CONFLICT}
     words |= {judge.OFF_SCALE, paraphrase.SAME_AS_ORIGINAL, paraphrase.REPEATED_VARIANT, paraphrase.NO_VARIANT}
+    words |= {mine.SAME_ANSWER, mine.UNSURE, mine.CONTRADICTED, mine.NOT_GOOD_ENOUGH, mine.UNREADABLE, *Reason}
     words |= {paraphrase.HELD_OUT, local_answers.NO_ANSWER, local_answers.MISSING}
     words |= {assemble.NO_ANSWER, assemble.NO_REQUEST, assemble.REPEATED}
     words |= {check.ANSWER_NO_JSON, check.ANSWER_DISOBEYS, check.ARGUMENTS_NO_JSON, check.ARGUMENTS_DISOBEY}

@@ -245,6 +245,18 @@ def test_no_call_is_begun_that_passes_the_budget() -> None:
     assert asked(provider, ASKS, 30.0) == ["ok"] * 30
 
 
+def test_a_run_pays_for_its_own_answers_once() -> None:
+    provider = Provider()
+
+    async def batches() -> None:
+        calling = Calling(Log(provider), provider, price, budget_usd=30.0, concurrency=3, first_s=0)
+        for some in (ASKS[:15], ASKS[:15], ASKS[15:]):
+            await calling(some)
+
+    asyncio.run(batches())
+    assert provider.calls == 30
+
+
 def test_a_purse_holds_back_what_runs() -> None:
     purse = Purse(1.0)
     assert purse.hold(0.6)

@@ -26,6 +26,7 @@ from tailrace_exporters.asking import Asker, nobody
 from tailrace_exporters.assemble import Fold
 from tailrace_exporters.engines.local_answers import LoggedAnswers, Recorded
 from tailrace_exporters.engines.local_labels import with_labels
+from tailrace_exporters.engines.local_mined import Chains
 from tailrace_exporters.engines.local_values import with_values
 from tailrace_exporters.files import Files, NoFiles
 from tailrace_exporters.pipeline import Look, Pipeline
@@ -111,20 +112,26 @@ async def passes(log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline) -
     pipeline.ledger.log = forest.count
     bodies = Rebuilder(log.connection, cached=_CACHED_MESSAGES)
     if recipe.assemble.unit is Unit.STEP:
-        batches = _steps(log, recipe, pipeline, bodies)
+        batches = _steps(log, recipe, forest, pipeline, bodies)
     else:
         batches = _chains(log, recipe, forest, pipeline, bodies)
     async for done in batches:
         yield done
+    if pipeline.mines:
+        async for _ in _mined(log, recipe, forest, pipeline, bodies):
+            yield log.watermark
     for _ in pipeline.ending():
         yield log.watermark
 
 
-async def _steps(log: Log, recipe: Recipe, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
+async def _steps(log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
     """A row for each admitted completion, in log order."""
     pace, value = _Pace(pipeline), _value(log, recipe)
     async for rows in read.rows(log.connection, selecting.selection(recipe.select, log.marks), batch_rows=_BODIES):
         admitted = [row for row in rows if pipeline.admit(row)]
+        if pipeline.mines:
+            for row in admitted:
+                forest.mark(row.seq)
         while some := admitted[: pace.bodies]:
             del admitted[: pace.bodies]
             exchanges = await bodies.exchanges(some)
@@ -154,6 +161,17 @@ async def _chains(
         pace.told(len(folds))
         await log.connection.rollback()
         yield chains[-1][-1]
+
+
+async def _mined(
+    log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline, bodies: Rebuilder
+) -> AsyncIterator[None]:
+    """What the chains of the admitted completions say about their answers, after all rows of the chains themselves."""
+    value = _value(log, recipe)
+    chains = Chains(log.connection, log.marks, forest, bodies, recipe.prefer.classifier)
+    async for members in chains.members(forest.chains()):
+        await pipeline.take(await _told(log, pipeline.mine(members), value))
+        yield
 
 
 def _value(log: Log, recipe: Recipe) -> "ColumnElement[Any] | None":
