@@ -11,9 +11,11 @@ from typing import Final
 
 from tailrace_exporters import recipe_calls
 from tailrace_exporters.asking import NOT_ASKED, Answers, Ask, ask
+from tailrace_exporters.check import faults
 from tailrace_exporters.filter import NO_FINISH
 from tailrace_exporters.recipe import Recipe
 from tailrace_exporters.rows import Dropped, Kind, Made, Row, Stage
+from tailrace_exporters.schemas import Schemas
 from tailrace_exporters.surroundings import Surroundings
 
 UNENCODABLE: Final = "unencodable"
@@ -23,16 +25,19 @@ _ANSWER_TOKENS: Final = 400
 
 def relabel(recipe: Recipe, _surroundings: Surroundings) -> "Relabel | None":
     """The stage that `[relabel]` asks for."""
-    return None if recipe.relabel is None else Relabel(recipe.relabel, recipe.filter.finish)
+    if recipe.relabel is None:
+        return None
+    return Relabel(recipe.relabel, recipe.filter.finish, Schemas() if recipe.filter.obeys_schema else None)
 
 
 class Relabel:
     """Puts another model's answer in the place of the last one."""
 
-    def __init__(self, rule: recipe_calls.Relabel, finish: Sequence[str]) -> None:
-        """`finish`: the finish reasons with which an answer may be learned."""
+    def __init__(self, rule: recipe_calls.Relabel, finish: Sequence[str], schemas: Schemas | None = None) -> None:
+        """`finish`: the finish reasons with which an answer may be learned; with `schemas` it obeys its request's."""
         self._rule = rule
         self._finish = finish
+        self._schemas = schemas
 
     def asks(self, row: Row) -> Sequence[Ask]:
         """The head's request, as far as a row has it."""
@@ -57,7 +62,7 @@ class Relabel:
             yield Dropped(Stage.RELABEL, f"finish:{finish}", row.learned)
             return
         others = tuple(completion for completion in row.learned if completion.seq != row.head.seq)
-        yield replace(
+        again = replace(
             row,
             messages=[*row.messages[:-1], answer.message],
             train=(False,) * (len(row.messages) - 1) + (True,),
@@ -65,6 +70,8 @@ class Relabel:
             context=(*row.context, *others),
             made=(*row.made, Made(Stage.RELABEL, answer.teacher, (answer.completion,), depth=1)),
         )
+        fault = None if self._schemas is None else next(faults(self._schemas, again), None)
+        yield again if fault is None else Dropped(Stage.RELABEL, fault[0], row.learned, fault[1])
 
     def _call(self, row: Row) -> Ask | None:
         if row.kind is not Kind.CONVERSATION:

@@ -151,6 +151,14 @@ def test_what_a_pattern_told_in_one_row_only_fails_the_export(tmp_path: Path, ta
     assert "openai-chat/train.jsonl:1: holds a value" in failed.err
 
 
+def test_a_value_inside_a_parquet_file_is_found_too(tmp_path: Path, tailrace: Run) -> None:
+    """Its bytes are compressed: what is searched are its rows."""
+    data = log_of(tmp_path, opened(1, "I typed hunter2000 twice"), opened(2, "password: hunter2000"))
+    failed = export(tmp_path, tailrace, data, RECIPE.replace('"openai-chat", "trl-messages"', '"parquet"'))
+    assert failed.code == 1
+    assert "parquet/train.parquet:1: holds a value" in failed.err
+
+
 def test_a_dropped_row_is_in_no_file(tmp_path: Path, tailrace: Run) -> None:
     data = log_of(tmp_path, PERSON, opened(2))
     assert export(tmp_path, tailrace, data, RECIPE.replace("mask", "drop")).code == 0

@@ -151,6 +151,16 @@ def test_a_new_answer_that_was_cut_is_not_learned() -> None:
     assert (pipeline.ledger.stages[Stage.RELABEL].dropped, placed) == ({"finish:length": 1}, [])
 
 
+@pytest.mark.parametrize(("text", "dropped"), [('{"n": "one"}', {"answer_disobeys_schema": 1}), ('{"n": 1}', {})])
+def test_a_new_answer_obeys_its_request_where_answers_must(text: str, dropped: dict[str, int]) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    asked = {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}}
+    log: Log = {1: (Call(1, [user("q")], said('{"n": 0}'), asked), None)}
+    wanted = recipe('[filter]\nschema = true\n[relabel]\nmodel = "big"')
+    pipeline, placed = export(log, wanted, asker=answering(lambda _: text))
+    assert (pipeline.ledger.stages[Stage.RELABEL].dropped, len(placed)) == (dropped, 1 - len(dropped))
+
+
 def test_variants_are_rows_of_their_own_and_the_others_are_counted() -> None:
     told = {"variant_1": "Q? please", "variant_2": " q ", "variant_3": "q?  PLEASE"}
     pipeline, placed = export(ONE, PARAPHRASE, asker=answering(lambda _: json.dumps(told)))
