@@ -82,6 +82,8 @@ def _teachers(report: Mapping[str, Json]) -> list[str]:
     cost = report["answers_cost"]
     told = f"The learned answers cost {cost['usd']:,.2f} USD when they were made"
     told += f" ({cost['without_cost']:,} of unknown cost left out)." if cost["without_cost"] else "."
+    if cost["without_cost"] == sum(report["teachers"].values()):
+        told = "What the learned answers cost is unknown."
     return [*_table(("teacher", "answers", "terms", "what they say", "source"), rows), "", told, "No legal advice."]
 
 

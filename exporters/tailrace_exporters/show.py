@@ -64,4 +64,6 @@ def _dropped(counts: Mapping[str, Json]) -> str:
     parts = [f"{count:,} {reason}" for reason, count in counts.get("dropped", {}).items()]
     if counts.get("folded"):
         parts.insert(0, f"{counts['folded']:,} folded into the others' rows")
+    if counts.get("made"):
+        parts.insert(0, f"{counts['made']:,} made")
     return f"  ({', '.join(parts)})" if parts else ""
