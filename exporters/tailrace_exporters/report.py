@@ -1,6 +1,6 @@
 """What the rows of an export amount to: rows, tokens, labels and teachers by split, and the proof over their hashes."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tailrace.records import Json
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.ledger import Ledger
 from tailrace_exporters.manifest import Merkle
-from tailrace_exporters.rows import Completion, Placed, teacher
+from tailrace_exporters.rows import Completion, Placed, Row, teacher
 from tailrace_exporters.terms import TermsTable, Verdict
 from tailrace_exporters.tokens import tokens_of
 
@@ -34,19 +34,15 @@ class Tokens:
     unknown_conversations: int = 0
     unknown_answers: int = 0
 
-    def add(self, placed: Placed) -> None:
-        """One more row."""
+    def add(self, size: int | None, learned: int, unknown: int) -> None:
+        """One more row: of the whole conversation, of the learned answers, and how many of these nobody counted."""
         self.rows += 1
-        size = tokens_of(placed.row.head)
         if size is None:
             self.unknown_conversations += 1
         else:
             self.conversation += size
-        for completion in placed.row.learned:
-            if completion.output_tokens is None:
-                self.unknown_answers += 1
-            else:
-                self.learned += completion.output_tokens
+        self.learned += learned
+        self.unknown_answers += unknown
 
 
 @dataclass(slots=True)
@@ -74,14 +70,12 @@ class Shape:
     days: Counter[int] = field(default_factory=Counter)
     """Rows by the day (since 1970, UTC) on which their head started."""
 
-    def add(self, placed: Placed) -> None:
-        """One more row."""
-        head = placed.row.head
-        size = tokens_of(head)
+    def add(self, row: Row, size: int | None) -> None:
+        """One more row, with its tokens."""
         if size is not None:
             self.lengths[size.bit_length()] += 1
-        self.turns[sum(placed.row.train)] += 1
-        self.days[head.started_us // _DAY_US] += 1
+        self.turns[sum(row.train)] += 1
+        self.days[row.head.started_us // _DAY_US] += 1
 
     def content(self) -> dict[str, Json]:
         """By what each bin means."""
@@ -99,8 +93,8 @@ class Report:
         self.shape = Shape()
         self._terms = terms
         self._merkle = Merkle()
-        self._splits: dict[str, Tokens] = {}
-        self._formats: dict[str, Tokens] = {}
+        self._splits: dict[str, Tokens] = defaultdict(Tokens)
+        self._formats: dict[str, Tokens] = defaultdict(Tokens)
         self._costs = Costs()
         self._teachers: Counter[str] = Counter()
         self._labels: dict[str, dict[str, Counter[str]]] = {}
@@ -117,18 +111,25 @@ class Report:
         """One more row, and the formats that carry it."""
         row = placed.row
         self._merkle.add(placed.hash)
-        self._splits.setdefault(placed.split, Tokens()).add(placed)
-        for name in formats:
-            self._formats.setdefault(name, Tokens()).add(placed)
-            most = FORMATS[name].limits.most_row_tokens
-            self._long[name] += most is not None and (tokens_of(row.head) or 0) > most
+        size = tokens_of(row.head)
+        learned = unknown = 0
         for completion in row.learned:
             self._costs.add(completion)
-        self._teachers.update(teacher(completion) for completion in row.learned)
-        self._teachers.update(made.by for made in row.made if made.answers)
+            self._teachers[teacher(completion)] += 1
+            if completion.output_tokens is None:
+                unknown += 1
+            else:
+                learned += completion.output_tokens
+        self._splits[placed.split].add(size, learned, unknown)
+        for name in formats:
+            self._formats[name].add(size, learned, unknown)
+            most = FORMATS[name].limits.most_row_tokens
+            self._long[name] += most is not None and (size or 0) > most
         self._kinds[row.kind.value] += 1
-        self._made.update({made.stage.value for made in row.made})
-        self.shape.add(placed)
+        if row.made:
+            self._teachers.update(made.by for made in row.made if made.answers)
+            self._made.update({made.stage.value for made in row.made})
+        self.shape.add(row, size)
         for each in row.labels:
             counts = self._labels.setdefault(each.classifier, {}).setdefault(placed.split, Counter())
             text = each.label if isinstance(each.label, str) else orjson.dumps(each.label).decode()

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.chains.canonical import canonical
-from tailrace.store.envelope import join, split
+from tailrace.store.envelope import join, member, split
 
 LEAF = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -35,6 +35,9 @@ def test_what_is_split_is_joined_again(envelope: Any, id_: str | None) -> None:
     if parts is not None:
         shape, values = parts
         assert canonical(join(stored(shape), values, id_)) == canonical(envelope)
+        members = envelope if type(envelope) is dict else {}
+        for name in (*members, "none"):
+            assert canonical(member(stored(shape), values, id_, name)) == canonical(members.get(name))
 
 
 def answer(n: int) -> dict[str, Any]:

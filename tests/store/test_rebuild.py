@@ -67,6 +67,21 @@ async def test_in_any_batches_with_any_cache(tmp_path: Path, size: int, cached: 
             assert at == len(calls)
 
 
+async def test_of_a_chat_s_answer_the_choices_alone(tmp_path: Path) -> None:
+    calls = exchange_calls()
+    async with store(tmp_path) as (_, ingest):
+        await ingest.file(calls)
+    async with open_reader(tmp_path) as connection:
+        (batch,) = [batch async for batch in rows(connection, Selection())]
+        rebuilder = Rebuilder(connection)
+        wholes = await rebuilder.exchanges(batch)
+        for whole, found in zip(wholes, await rebuilder.exchanges(batch, choices_only=True), strict=True):
+            assert found.request == whole.request
+            if type(whole.answer) is dict and "choices" in whole.answer:
+                assert found.answer is not None
+                assert found.answer["choices"] == whole.answer["choices"]
+
+
 async def test_a_path_longer_than_any_statement_s_list(tmp_path: Path) -> None:
     messages = [{"role": "user", "content": str(n)} for n in range(2500)]
     async with store(tmp_path) as (_, ingest):

@@ -11,15 +11,13 @@ integers and hashes (about 100 bytes a completion); bodies live as long as their
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tailrace.store import read
 from tailrace.store.query import Marks
 from tailrace.store.query.fields import COMPLETION
-from tailrace.store.read import Filed
 from tailrace.store.rebuild import Rebuilder
 from tailrace_exporters import select as selecting
 from tailrace_exporters.asking import Asker, nobody
@@ -27,6 +25,7 @@ from tailrace_exporters.assemble import Fold
 from tailrace_exporters.engines.local_answers import LoggedAnswers, Recorded
 from tailrace_exporters.engines.local_labels import with_labels
 from tailrace_exporters.engines.local_mined import Chains
+from tailrace_exporters.engines.local_rows import Logged, numbered, selected
 from tailrace_exporters.engines.local_values import with_values
 from tailrace_exporters.files import Files, NoFiles
 from tailrace_exporters.pipeline import Look, Pipeline
@@ -127,14 +126,14 @@ async def passes(log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline) -
 async def _steps(log: Log, recipe: Recipe, forest: Forest, pipeline: Pipeline, bodies: Rebuilder) -> AsyncIterator[int]:
     """A row for each admitted completion, in log order."""
     pace, value = _Pace(pipeline), _value(log, recipe)
-    async for rows in read.rows(log.connection, selecting.selection(recipe.select, log.marks), batch_rows=_BODIES):
+    async for rows in selected(log.connection, selecting.selection(recipe.select, log.marks), batch_rows=_BODIES):
         admitted = [row for row in rows if pipeline.admit(row)]
         if pipeline.mines:
             for row in admitted:
                 forest.mark(row.seq)
         while some := admitted[: pace.bodies]:
             del admitted[: pace.bodies]
-            exchanges = await bodies.exchanges(some)
+            exchanges = await bodies.exchanges(some, choices_only=True)
             found = [pipeline.step(row, exchange) for row, exchange in zip(some, exchanges, strict=True)]
             assembled = [row for rows in found for row in rows]
             await pipeline.take(await _told(log, assembled, value))
@@ -147,13 +146,13 @@ async def _chains(
 ) -> AsyncIterator[int]:
     """Rows chain by chain, in the order of the chains' last admitted completions."""
     chosen = selecting.selection(recipe.select, log.marks)
-    async for rows in read.rows(log.connection, chosen, batch_rows=_SELECTED):
+    async for rows in selected(log.connection, chosen, batch_rows=_SELECTED):
         for row in rows:
             if pipeline.admit(row):
                 forest.mark(row.seq)
     pace, value = _Pace(pipeline), _value(log, recipe)
     for chains in _bunches(forest.chains(), pace):
-        members = await _filed(log.connection, (seq for chain in chains for seq in chain))
+        members = await numbered(log.connection, (seq for chain in chains for seq in chain))
         folds = [Fold([members[seq] for seq in chain], {seq: forest.above(seq) for seq in chain}) for chain in chains]
         await _settle(folds, bodies, members, pace)
         assembled = [row for fold in folds for row in pipeline.fold(fold)]
@@ -184,13 +183,13 @@ async def _told(log: Log, rows: Sequence[Row], value: "ColumnElement[Any] | None
     return labelled if value is None else await with_values(log.connection, labelled, value)
 
 
-async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, Filed], pace: "_Pace") -> None:
+async def _settle(folds: Sequence[Fold], bodies: Rebuilder, members: dict[int, Logged], pace: "_Pace") -> None:
     """Bring each fold the exchanges of its heads until it needs no more: one round, where no history was rewritten."""
     open_folds = list(folds)
     while open_folds:
         for some in _few(open_folds, pace.bodies):
             wanted = [[members[head.seq] for head in fold.heads()] for fold in some]
-            exchanges = await bodies.exchanges([row for rows in wanted for row in rows])
+            exchanges = await bodies.exchanges([row for rows in wanted for row in rows], choices_only=True)
             found = iter(exchanges)
             for fold, rows in zip(some, wanted, strict=True):
                 fold.take({row.seq: next(found) for row in rows})
@@ -230,15 +229,6 @@ async def _links(log: Log, by: Sequence[Tie]) -> AsyncIterator[Sequence[Any]]:
             return
         yield found
         at = found[-1][0]
-
-
-async def _filed(connection: AsyncConnection, seqs: Iterable[int]) -> dict[int, Filed]:
-    """The completions with these numbers."""
-    found: dict[int, Filed] = {}
-    for some in _few(seqs, _SELECTED):
-        rows = await connection.execute(select(COMPLETION).where(COMPLETION.c.seq.in_(some)))
-        found |= {row.seq: cast("Filed", row) for row in rows}
-    return found
 
 
 class _Pace:

@@ -58,6 +58,22 @@ def join(shape: Json, values: bytes, answer_id: str | None) -> Json:
     return envelope
 
 
+def member(shape: Json, values: bytes, answer_id: str | None, name: str) -> Json:
+    """One member of the envelope that `split` took apart, where that is an object; None where it has no such member.
+
+    Members come in order, and so do the values: those after it are not looked at.
+
+    Raises:
+        ValueError: the values do not fit the shape.
+    """
+    reader = _Reader(values)
+    for key, inner in shape.items() if type(shape) is dict else ():
+        found = _fill(inner, reader, answer_id)
+        if key == name:
+            return found
+    return None
+
+
 class _Splitter:
     """Walks an envelope and gathers its values, in the order of canonical JSON: a shape is stored and read back so."""
 

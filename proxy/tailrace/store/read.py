@@ -132,9 +132,14 @@ def narrowed(
 
 
 async def rows(
-    connection: AsyncConnection, selection: Selection, *, batch_rows: int = BATCH_ROWS
+    connection: AsyncConnection,
+    selection: Selection,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    columns: Sequence[ColumnElement[Any]] = (),
 ) -> AsyncIterator[Sequence[Filed]]:
-    """The selected rows of those filed when this is first asked, in batches.
+    """The selected rows of those filed when this is first asked, in batches. With `columns` they have no others; `seq`
+    must be one of them.
 
     Each batch is read in a transaction of its own, which ends when the next is asked for, so that a long export holds
     no snapshot, and with it the checkpoint. What changes on a filed row (`children`, its chain's counts) is as of its
@@ -146,7 +151,7 @@ async def rows(
     left = selection.limit
     while low < high and (left is None or left > 0):
         page = batch_rows if left is None else min(batch_rows, left)
-        found = await _page(connection, selection, low, high, page)
+        found = await _page(connection, selection, low, high, page, columns)
         if found:
             yield found
             low, high = (low, found[-1].seq - 1) if newest else (found[-1].seq, high)
@@ -258,12 +263,12 @@ def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
         yield few
 
 
-def _filed() -> Select[Any]:
+def _filed(columns: Sequence[ColumnElement[Any]] = ()) -> Select[Any]:
     # An outer join keeps `completion` outermost: its rows come in the order of `seq` with nothing to sort.
     joined = COMPLETION.outerjoin(CHAIN, CHAIN.c.id == COMPLETION.c.chain)
     c = CHAIN.c
     names = (c.key.label("chain_key"), c.completions.label("chain_completions"), c.steps.label("chain_steps"))
-    return select(COMPLETION, *names).select_from(joined)
+    return select(*(columns or (COMPLETION, *names))).select_from(joined)
 
 
 async def _all(connection: AsyncConnection, statement: Select[Any]) -> Sequence[Filed]:
@@ -271,10 +276,17 @@ async def _all(connection: AsyncConnection, statement: Select[Any]) -> Sequence[
     return cast("Sequence[Filed]", (await connection.execute(statement)).all())
 
 
-async def _page(connection: AsyncConnection, selection: Selection, low: int, high: int, size: int) -> Sequence[Filed]:
+async def _page(
+    connection: AsyncConnection,
+    selection: Selection,
+    low: int,
+    high: int,
+    size: int,
+    columns: Sequence[ColumnElement[Any]] = (),
+) -> Sequence[Filed]:
     """Up to `size` rows of `low < seq <= high`."""
     c = COMPLETION.c
-    statement = _filed().where(c.seq > low, c.seq <= high, *_conditions(selection)).limit(size)
+    statement = _filed(columns).where(c.seq > low, c.seq <= high, *_conditions(selection)).limit(size)
     newest = selection.order is Order.NEWEST_FIRST
     return await _all(connection, statement.order_by(c.seq.desc() if newest else c.seq))
 

@@ -21,7 +21,7 @@ from tailrace.bounded import Bounded
 from tailrace.errors import WorkFailed
 from tailrace.records import Endpoint, Json
 from tailrace.store.codec import Codec
-from tailrace.store.envelope import join
+from tailrace.store.envelope import join, member
 from tailrace.store.layout import CONVERSATION, Taken, put
 from tailrace.store.parts import referred, whole
 from tailrace.store.tables import Choice, Message, Node, Raw, Shape
@@ -117,8 +117,8 @@ class Rebuilder:
         self._shapes: Bounded[int, tuple[Json]] = Bounded(cached)
         self._nodes: Bounded[int, tuple[int, int]] = Bounded(cached)
 
-    async def exchanges(self, rows: Sequence[Stored]) -> list[Exchange]:
-        """The exchanges of `rows`, in their order.
+    async def exchanges(self, rows: Sequence[Stored], *, choices_only: bool = False) -> list[Exchange]:
+        """The exchanges of `rows`, in their order. With `choices_only` a chat's answer has nothing but its `choices`.
 
         Raises:
             WorkFailed: a stored body is damaged, or missing.
@@ -139,7 +139,7 @@ class Rebuilder:
         messages = await self._load_messages(wanted)
         raws = await self._raws(seqs)
         answers = {node: message for node, (_, message) in nodes.items()}
-        build = _Build(self._codec, shapes, messages, paths, answers, choices)
+        build = _Build(self._codec, shapes, messages, paths, answers, choices, choices_only)
         return [
             Exchange(
                 build.request(row), build.answer(row), raws.get((row.seq, "request")), raws.get((row.seq, "answer"))
@@ -231,6 +231,7 @@ class _Build:
     paths: dict[int, tuple[int, ...]]
     answers: dict[int, int]  # node → its message
     choices: dict[int, list[tuple[int, int]]]
+    choices_only: bool = False
 
     def request(self, row: Stored) -> Json | None:
         if not row.params:
@@ -261,7 +262,10 @@ class _Build:
         if row.answer_values is None:
             return shape
         try:
-            return join(shape, self.codec.unpack(row.answer_values), row.answer_id)
+            values = self.codec.unpack(row.answer_values)
+            if self.choices_only and row.endpoint == Endpoint.CHAT:
+                return {"choices": member(shape, values, row.answer_id, "choices")}
+            return join(shape, values, row.answer_id)
         except ValueError as exc:
             raise WorkFailed(f"the stored answer of completion {row.seq} is damaged: {exc}") from exc
 
