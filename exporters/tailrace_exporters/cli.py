@@ -6,11 +6,12 @@ and picks the exit code: 2 where the call or the recipe is wrong, 1 where the wo
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import orjson
 import typer
@@ -34,6 +35,9 @@ from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.progress import shown
 from tailrace_exporters.recipe import Recipe, read_recipe
 from tailrace_exporters.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from tailrace_exporters.preview import View
 
 T = TypeVar("T")
 
@@ -156,6 +160,12 @@ def preview(
     recipe: RecipeFile,
     *,
     rows: Annotated[int, typer.Option(min=1, max=1000, help="How many rows.")] = 3,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", readable=False, help="A tokenizer's folder: show the text and tokens of its template."
+        ),
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -163,12 +173,13 @@ def preview(
     """Show the first rows that RECIPE.toml gives, with what is learned of each; writes nothing."""
     wanted, _ = read_recipe(recipe)
     around = Surroundings(recipe.parent, os.environ)
+    view = None if tokenizer is None else _view(tokenizer)
     seen: list[Json] = []
 
     async def work(connection: AsyncConnection) -> None:
         log = local.Log(connection, await latest(connection))
         with shown(quiet=as_json) as progress:
-            look = show.Look(seen, rows)
+            look = show.Look(seen, rows, None if view is None else view.rendered)
             asking, counted = counting(connection, lambda _model, _usage: None)
             await local.run(
                 log, wanted, around, NoFiles(), progress=progress, asker=asking.asker, look=look, limit=rows
@@ -178,16 +189,35 @@ def preview(
                 typer.echo(f"note: rows are shown as if {stage} had not been asked for, where it was not yet", err=True)
 
     _with_store(config, data_dir, work)
+    _show(seen, view, as_json=as_json)
+    wrong = sum(bool(value.get("rendered", {}).get("errors")) for value in seen)
+    if wrong:
+        raise WorkFailed(f"{tokenizer}: in {wrong} of {len(seen)} rows words that are no answer would be learned")
+
+
+def _show(seen: Sequence[Json], view: "View | None", *, as_json: bool) -> None:
+    """The rows of a preview."""
     if as_json:
         for value in seen:
             _echo_json(value)
-        return
-    out = console()
-    for value in seen:
-        for text in show.row(value):
-            out.print(text, soft_wrap=True)
-    if not seen:
-        typer.echo("no rows; `tailrace export RECIPE.toml --dry-run` counts what each stage drops")
+    else:
+        out = console()
+        for value in seen:
+            for text in show.row(value) if view is None else view.lines(value):
+                out.print(text, soft_wrap=True)
+        if not seen:
+            typer.echo("no rows; `tailrace export RECIPE.toml --dry-run` counts what each stage drops")
+
+
+def _view(folder: Path) -> "View":
+    """How rows look by the tokenizer in `folder`."""
+    try:
+        from tailrace_exporters.preview import View  # noqa: PLC0415 - needs an extra, which only this option does
+    except ImportError as exc:
+        raise UserError(
+            f"--tokenizer needs the packages jinja2 and tokenizers ({exc}); install tailrace[tokenizer]"
+        ) from exc
+    return View(folder, datetime.now().astimezone())
 
 
 @dataclass(frozen=True, slots=True)

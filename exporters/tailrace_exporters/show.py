@@ -1,6 +1,6 @@
 """What the commands say to a person: the counts of an export, the formats, a row with its training marks. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from rich.text import Text
 
@@ -9,20 +9,23 @@ from tailrace.commands.terminal import escaped, many_lines
 from tailrace.records import Json
 from tailrace_exporters.canonical import canonical
 from tailrace_exporters.formats.base import Format
-from tailrace_exporters.rows import Placed
+from tailrace_exporters.rows import Placed, Row
 
 
 class Look:
     """Collects the first rows that a pipeline writes, as JSON."""
 
-    def __init__(self, seen: list[Json], rows: int) -> None:
+    def __init__(self, seen: list[Json], rows: int, render: Callable[[Row], Json] | None = None) -> None:
+        """`render` gives what becomes `rendered` of each row."""
         self._seen = seen
         self._rows = rows
+        self._render = render
 
     def __call__(self, placed: Placed) -> None:
         """One more row."""
         if len(self._seen) < self._rows:
-            self._seen.append(canonical(placed))
+            more = {} if self._render is None else {"rendered": self._render(placed.row)}
+            self._seen.append(canonical(placed) | more)
 
 
 def report(content: Mapping[str, Json]) -> Iterator[str]:
@@ -47,10 +50,14 @@ def formats(known: Mapping[str, Format]) -> Iterator[str]:
         yield from (f"  refuses   {reason}: {meaning}" for reason, meaning in each.reasons.items())
 
 
+def origin(value: Json) -> Text:
+    """Of a canonical row, where it comes from."""
+    return Text(escaped(f"── {value['split']}  chain {value['chain']}  {', '.join(value['teacher'])}"), style="bold")
+
+
 def row(value: Json) -> Iterator[Text]:
     """A canonical row: a line a message, what is learned of it marked and in colour."""
-    about = f"── {value['split']}  chain {value['chain']}  {', '.join(value['teacher'])}"
-    yield Text(escaped(about), style="bold")
+    yield origin(value)
     for message, learned in zip(value["messages"], value["train"], strict=True):
         mark = "learn" if learned else "     "
         for number, line in enumerate(many_lines(spoken(message))):
