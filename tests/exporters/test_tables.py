@@ -26,7 +26,7 @@ RECIPE: Final = """
 name = "tables"
 [split]
 train = 0.6
-test = 0.4
+test-a = 0.4
 [write]
 formats = ["parquet", "csv", "openai-chat"]
 shard_rows = 4
@@ -102,7 +102,7 @@ def test_the_hubs_card_names_splits_and_shards(out: Path) -> None:
     card = (out / "parquet" / "README.md").read_text()
     assert card.startswith("---\nsize_categories:\n- n<1K\n")
     for path in (out / "parquet").glob("*.parquet"):
-        split = path.name.split("-")[0]
+        split = path.name[: -len("-00000.parquet")].replace("-", "_")
         assert f"- {path.name}" in card.split(f"- split: {split}\n")[1]
 
 

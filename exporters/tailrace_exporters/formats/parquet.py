@@ -119,7 +119,7 @@ def _croissant(told: Beside) -> Json:
             "@id": name,
             "name": name,
             "contentUrl": name,
-            "encodingFormat": "application/vnd.apache.parquet",
+            "encodingFormat": "application/x-parquet",
             "sha256": file.sha256,
         }
         for name, file in told.files.items()
@@ -165,13 +165,18 @@ def _hub_card(told: Beside) -> str:
     lines = ["---", "size_categories:", f"- {size}", "task_categories:", "- text-generation", "configs:"]
     lines += ["- config_name: default", "  data_files:"]
     for split, names in splits.items():
-        lines += [f"  - split: {split}", "    path:", *(f"    - {name}" for name in names)]
+        lines += [f"  - split: {_hub_name(split)}", "    path:", *(f"    - {name}" for name in names)]
     lines += ["---", "", f"# {told.name}", ""]
     lines.append(
         f"{rows:,} conversations, exported by Tailrace. No licence is stated: whose words these are, and what may"
     )
     lines.append("be done with them, `card.md` of the export tells; say so here before you publish them.")
     return "\n".join(lines) + "\n"
+
+
+def _hub_name(split: str) -> str:
+    """A split's name as `datasets` takes it: word characters only."""
+    return split.replace("-", "_")
 
 
 FORMAT: Final = Format(
