@@ -3,6 +3,7 @@
 import builtins
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ THINKS: Final = (
 TURNS: Final = row([user("one"), said("1"), user("zwei"), said("größer 🙂")], learn=[3])
 
 
+@cache
 def vocabulary() -> Tokenizer:
     """A token a byte, and the marks of ChatML."""
     tokens = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -52,6 +54,7 @@ def vocabulary() -> Tokenizer:
     return made
 
 
+@cache
 def template(text: str) -> ChatTemplate:
     return ChatTemplate({"default": text}, {"eos_token": "<|im_end|>"}, vocabulary(), NOW)
 
@@ -103,6 +106,12 @@ def test_a_template_that_tells_the_past_otherwise_is_told() -> None:
     assert "learned depends on the trainer: the template tells messages 0 to 1" in found["notes"][0]
     assert learned(found) == ""
     assert learned(rendered(TURNS, template(FORGETS))) == "<think></think>größer 🙂<|im_end|>\n"
+
+
+def test_what_stands_behind_the_last_message_hides_where_an_answer_begins() -> None:
+    found = rendered(TURNS, template(CHATML.replace(OPEN, "<|im_end|>" + OPEN)))
+    assert "tells messages 0 to 3 by themselves" in found["notes"][0]
+    assert learned(found) == ""
 
 
 def test_marks_that_are_not_one_for_each_answer_say_nothing_of_a_single_one() -> None:
