@@ -7,8 +7,10 @@ from tailrace.records import Json
 from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.formats.base import UnfitError
 from tests.exporters.logged import said, user
-from tests.exporters.test_formats import CALLING, WEATHER
+from tests.exporters.test_formats import CALL, CALLING, RESULT, WEATHER
 from tests.exporters.vendors import STEPS, SYSTEM, found, made, picture, preference, refused
+
+TWO_CALLS = CALLING | {"tool_calls": [CALL, CALL | {"id": "call_2"}]}
 
 # ── preferences ──
 
@@ -36,6 +38,7 @@ def test_two_answers_to_the_same_messages() -> None:
         ([user("U"), said("A")], None, "unknown_shape", "/judgement/rejected"),
         ([said("A")], said("B"), "unknown_shape", "/messages"),
         ([user("U"), said("x"), said("A")], said("B"), "turns_unfit", "/messages/1"),
+        ([user("U"), TWO_CALLS, RESULT, said("A")], said("B"), "unanswered_call", "/messages/1/tool_calls"),
         ([picture("https://x/a.png"), said("A")], said("B"), "unknown_part", "/messages/0/content/1"),
     ],
 )
