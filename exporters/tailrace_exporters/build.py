@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tailrace import collector
 from tailrace.errors import WorkFailed
 from tailrace.records import Json
 from tailrace.store import read
@@ -76,7 +77,8 @@ async def build(
     for path in (LINEAGE, DROPPED):
         files.touch(path)
     asker = nobody if asking is None else asking.asker
-    pipeline = await local.run(log, recipe, surroundings, files, progress=progress, asker=asker)
+    with collector.sparing():
+        pipeline = await local.run(log, recipe, surroundings, files, progress=progress, asker=asker)
     report = pipeline.report.content(pipeline.ledger, recipe.split.shares, recipe.write.training_usd_per_million)
     report |= pipeline.facts
     sizes = {path: (tally.lines, tally.size_bytes) for path, tally in files.tallies.items()}

@@ -16,6 +16,7 @@ from tailrace_exporters.formats.shape import JOINED, PARALLEL, REASONS, REFUSAL,
 from tailrace_exporters.rows import Row
 
 AS_PARTS: Final = "text_as_parts"
+_AS_THEY_ARE: Final = ("user", "assistant", "system")
 TEXT_RULES: Final = RULES | {
     JOINED: "a content of several text parts becomes one text",
     REFUSAL: "a refusal without other text becomes the content",
@@ -52,6 +53,11 @@ def shaped(row: Row, dialect: Dialect) -> tuple[dict[str, Json], Shaper]:
 
 
 def _message(shaper: Shaper, row: Row, dialect: Dialect, index: int, *, pictured: bool) -> dict[str, Json]:
+    given = row.messages[index]
+    if type(given) is dict and len(given) == 2 and not (pictured or row.train[index]):  # as most are: words alone
+        role, content = given.get("role"), given.get("content")
+        if role in _AS_THEY_ARE and role in dialect.keys and content and type(content) is str:
+            return {"role": role, "content": content}
     role = shaper.role(index)
     if role not in dialect.keys:
         raise UnfitError("unknown_role", f"/messages/{index}/role")

@@ -138,8 +138,13 @@ def _learned(messages: list[Json]) -> Iterator[Problem]:
 
 def _plain(message: Json, role: str | None, dialect: Dialect) -> bool:
     """Whether there is nothing to a message but its role and a text, as in most: then there is nothing to find."""
-    if role not in dialect.keys or len(message) != 2:
+    if role not in dialect.keys:
         return False
+    if len(message) != 2:
+        weighed = len(message) == 3 and role == "assistant" and dialect.weights
+        weight = message.get("weight") if weighed else None
+        if type(weight) is not int or weight not in (0, 1):
+            return False
     content = message.get("content")
     return type(content) is str and content != ""
 
