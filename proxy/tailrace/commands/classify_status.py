@@ -23,6 +23,9 @@ from tailrace.settings import Settings
 from tailrace.store import classifiers, read
 
 _HISTORY = 10
+_COMPARED = 20
+_STEPS = 500
+"""Steps of which the newest students' figures are taken; each look at one is a step."""
 
 
 def status(
@@ -77,6 +80,7 @@ async def _one(settings: Settings, data_dir: Path, connection: AsyncConnection, 
     for count in counts:
         if count.label is not None and count.version == version and count.mode == LabelMode.LIVE:
             labels[count.label] += count.count
+    steps = await classifiers.students(connection, name, limit=_STEPS)
     return {
         "classifier": name,
         "task": classifier.task,
@@ -90,7 +94,8 @@ async def _one(settings: Settings, data_dir: Path, connection: AsyncConnection, 
             for of, source, error, count in await classifiers.failures(connection, name)
         ],
         "audits": audits,
-        "student": [_step(change) for change in await classifiers.students(connection, name, limit=_HISTORY)],
+        "student": [_step(change) for change in steps[:_HISTORY]],
+        "students": _students(steps),
         "follower": await _follower(data_dir, connection, f"{name}-{version}"),
         "webhooks": _webhooks(await classifiers.action_counts(connection, name)),
     }
@@ -121,6 +126,23 @@ def _step(change: StudentChange) -> dict[str, Json]:
     }
 
 
+def _students(steps: Sequence[StudentChange]) -> list[dict[str, Json]]:
+    """Each student as it was judged, the newest first. `coverage`: what it was proven to answer; 0: nothing yet."""
+    judged = [(step, step.counts) for step in steps if step.counts and "judged" in step.counts]
+    return [
+        {
+            "version": step.version,
+            "number": counts["fitted"],
+            "at": iso_utc(step.at_us),
+            "labels": counts["labels"],
+            "judged": counts["judged"],
+            "agreement": counts["agreed"] / counts["judged"] if counts["judged"] else None,
+            "coverage": counts.get("proven_percent", 0) / 100,
+        }
+        for step, counts in judged[:_COMPARED]
+    ]
+
+
 def _lines(one: dict[str, Json]) -> Iterator[str]:
     yield f"{one['classifier']}  {one['task']}, {one['when']}, {one['mode']}, version {one['version']}"
     for version in one["versions"]:
@@ -134,6 +156,7 @@ def _lines(one: dict[str, Json]) -> Iterator[str]:
         yield f"  failed: {each['count']:,} by {each['source']} of version {each['version']} ({error})"
     yield f"  audits: {one['audits']:,} of this version"
     yield from _student(one["student"])
+    yield from _compared(one["students"])
     yield f"  labeller: {_place(one['follower'])}"
     hooks = one["webhooks"]
     if any(hooks.values()):
@@ -148,6 +171,15 @@ def _student(steps: list[dict[str, Json]]) -> Iterator[str]:
     yield f"  student {first['number']}: {first['state']}, {one_line(first['reason'])}"
     for step in earlier:
         yield f"    before, {step['at']}: student {step['number']} {step['state']}, {one_line(step['reason'])}"
+
+
+def _compared(students: list[dict[str, Json]]) -> Iterator[str]:
+    for each in students:
+        agreement = "unknown" if each["agreement"] is None else f"{each['agreement']:.1%}"
+        yield (
+            f"    version {each['version']} student {each['number']:>3}: {each['labels']:>6,} labels, agrees "
+            f"{agreement} over {each['judged']:,} judged turns, proven for {each['coverage']:.0%} of the traffic"
+        )
 
 
 def _place(follower: dict[str, Json]) -> str:

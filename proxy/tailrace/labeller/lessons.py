@@ -1,11 +1,12 @@
 """What a student learns from and what it is judged by, read from the log; never the same chain for both.
 
-    chains ─┬─ half of them, drawn ─▶ one random turn each, where it was audited or the student was in shadow
-            │    └─ all their turns ─▶ the confidences by which the thresholds are laid out
+    chains ─┬─ drawn (`classify.student.terms`) ─▶ one random turn each, audited or labelled in shadow ─▶ judging
+            │    └─ all their labels ─▶ the confidences by which the thresholds are laid out
             └─ the others ─▶ the labels of the model and of people ─▶ training
 
 While it is in shadow the model labels every turn anyway, so that an audit costs nothing: the drawn turn's own label is
-one. Once it is live only the audits that were asked for count, since the model is then asked about hard turns only.
+one. Once it is live only the audits that were asked for count, since the model is then asked about hard turns only; so
+of the chains that begin then, those that are not audited teach.
 What a rule or the cache answered never comes to the student: an audit of it, an easy turn mostly, says nothing of those
 that do.
 """
@@ -20,14 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tailrace.classify.audit import is_audited, place
 from tailrace.classify.ready import Ready
 from tailrace.classify.student.fit import Item
+from tailrace.classify.student.terms import judging_share
 from tailrace.classify.turn import Subject
 from tailrace.labeller.subjects import is_for, labels_before, turn_of
 from tailrace.records import Label, LabelMode, LabelSource
 from tailrace.store import labels
 from tailrace.store.labels import Labelled, Page
 
-SHADOW_SHARE: Final = 0.5
-"""Of the chains: they judge, the others teach. Audits are drawn among the first of them."""
 MOST: Final = 50_000
 """Labels that are held, the newest."""
 _TAUGHT: Final = (LabelSource.HUMAN, LabelSource.IMPORTED, LabelSource.LLM)
@@ -96,17 +96,18 @@ class LessonBook:
 
     def lessons(self, *, since_seq: int, shadow_until_seq: int | None) -> Lessons:
         """What all of it amounts to."""
+        judging = self._judging(shadow_until_seq)
         items: list[Item] = []
         drawn: dict[bytes, list[_Note]] = {}
         for note in self._taught.values():
-            if self._judges_by(note.chain):
+            if note.chain in judging:
                 drawn.setdefault(note.chain, []).append(note)
             else:
                 items.append(Item(note.subject, (note.label,), note.chain))
         asked = [
             note
             for note in self._audits.values()
-            if note.comes_to_it and self._judges_by(note.chain) and note.seq > since_seq
+            if note.comes_to_it and note.chain in judging and note.seq > since_seq
         ]
         audited = {note.chain for note in self._audits.values()}
         free = (self._free(some, since_seq, shadow_until_seq) for chain, some in drawn.items() if chain not in audited)
@@ -121,9 +122,20 @@ class LessonBook:
             newest_seq=max((note.seq for note in (*self._taught.values(), *self._audits.values())), default=0),
         )
 
-    def _judges_by(self, chain: bytes) -> bool:
-        """Whether a chain is one of those that judge; audits of a larger share judge rules, but no student."""
-        return is_audited(chain, self._ready.version, SHADOW_SHARE)
+    def _judging(self, shadow_until_seq: int | None) -> set[bytes]:
+        """The chains that judge. One that began in shadow goes on as it began."""
+        began: dict[bytes, int] = {}
+        for note in (*self._taught.values(), *self._audits.values()):
+            began[note.chain] = min(note.seq, began.get(note.chain, note.seq))
+        share = {
+            in_shadow: judging_share(self._ready.settings.audit_share, in_shadow=in_shadow)
+            for in_shadow in (True, False)
+        }
+        return {
+            chain
+            for chain, seq in began.items()
+            if is_audited(chain, self._ready.version, share[shadow_until_seq is None or seq <= shadow_until_seq])
+        }
 
     def _free(self, some: Sequence[_Note], since_seq: int, shadow_until_seq: int | None) -> _Note | None:
         """The drawn turn of a chain, where the model's own label of it was given while the student was in shadow."""

@@ -20,7 +20,7 @@ class Kept:
     since_seq: int = 0
     shadow_until_seq: int | None = None
     seen_seq: int = 0
-    next_labels: int = 0  # so many labels make the next look worth it
+    labels_at_last_look: int = 0  # 0: there was none
 
 
 def standing_file(data_dir: Path, ready: Ready) -> KeptFile[Kept]:
@@ -32,5 +32,5 @@ def begun_anew(kept: Kept, standing: Standing, newest_seq: int) -> Kept:
     """What is kept after a step to `standing`: another epoch looks at no audit of before, another target at all."""
     if standing.epoch == kept.standing.epoch:
         is_asked_anew = standing.target != kept.standing.target
-        return replace(kept, standing=standing, next_labels=0 if is_asked_anew else kept.next_labels)
+        return replace(kept, standing=standing, labels_at_last_look=0 if is_asked_anew else kept.labels_at_last_look)
     return Kept(standing, since_seq=newest_seq, seen_seq=newest_seq)

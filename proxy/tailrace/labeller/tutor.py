@@ -18,8 +18,8 @@ from tailrace.classify.ready import Ready
 from tailrace.classify.student import matrix
 from tailrace.classify.student.features import Features
 from tailrace.classify.student.fit import Rows, train
-from tailrace.classify.student.guarantee import Audit, Consistency, Promise, grid, judge, out_of_reach
-from tailrace.classify.student.place import current_file, numbered_file
+from tailrace.classify.student.guarantee import Audit, Consistency, Promise, Release, grid, judge, out_of_reach
+from tailrace.classify.student.place import current_file, forget, numbered_file
 from tailrace.classify.student.serve import Student
 from tailrace.classify.student.states import (
     Audited,
@@ -31,6 +31,7 @@ from tailrace.classify.student.states import (
     Waits,
     advance,
 )
+from tailrace.classify.student.terms import judges_needed, labels_needed
 from tailrace.classify.written import new_id
 from tailrace.clock import Clock
 from tailrace.journal.journal import Journal
@@ -40,12 +41,6 @@ from tailrace.records import StudentChange
 from tailrace.records import StudentState as State
 from tailrace.store.rebuild import Rebuilder
 
-FEWEST: Final = 200
-"""Labels to train on before it is worth a look."""
-GROWTH: Final = 1.3
-"""So many times as many labels make another look: α is divided between the looks, so they must be few."""
-KEPT: Final = 10
-"""Students of a version that stay on the disk."""
 EVERY_S: Final = 2.0
 
 log = structlog.get_logger("tailrace.labeller")
@@ -84,9 +79,15 @@ class Tutor:
         await self._watch(found, journal)
         if self._kept.standing.epoch != epoch:
             return  # demoted: what was found are the audits of before, and no student is judged by those again
-        needed = max(self._kept.next_labels, FEWEST)
-        if len(found.items) < needed or not found.judges:
-            await self._take(journal, Waits(len(found.items), needed), newest_seq=found.newest_seq)
+        labels, judges = len(found.items), len(found.judges)
+        needed = Waits(
+            labels,
+            labels_needed(self._kept.labels_at_last_look),
+            judges,
+            judges_needed(self._promise, self._kept.standing.looks),
+        )
+        if labels < needed.labels_needed or judges < needed.judges_needed:
+            await self._take(journal, needed, newest_seq=found.newest_seq)
             return
         await self._fit(found, journal)
 
@@ -114,8 +115,9 @@ class Tutor:
         look = self._kept.standing.looks + 1
         audits, spread = judged
         outcome = judge(audits, grid(spread, self._promise.step), self._promise, look)
-        await self._take(journal, Judged(outcome), newest_seq=found.newest_seq, rows=rows)
-        self._kept = replace(self._kept, next_labels=int(len(found.items) * GROWTH))
+        judged_as = Judged(outcome, len(audits), sum(audit.agreed for audit in audits))
+        await self._take(journal, judged_as, newest_seq=found.newest_seq, rows=rows)
+        self._kept = replace(self._kept, labels_at_last_look=len(found.items))
         self._file.put(self._kept)
 
     def _trained(self, found: Lessons, serial: int) -> tuple[Rows, tuple[list[Audit], list[float]]]:
@@ -126,7 +128,9 @@ class Tutor:
         path = numbered_file(self._data_dir, self._ready.name, self._ready.version, serial)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         matrix.write(path, header, rows.weights, rows.bias)
-        self._forget(path.parent)
+        released = self._kept.standing.released
+        of_released = numbered_file(self._data_dir, self._ready.name, self._ready.version, released or serial)
+        forget(path.parent, spared={path, of_released})
         student = Student.load(path)
         said = [(student.say(each.subject), each.label) for each in found.judges]
         audits = [Audit(one.labels[0], one.confidence, one.labels == (label,)) for one, label in said]
@@ -136,11 +140,6 @@ class Tutor:
         return matrix.Header(
             self._ready.version, serial, rows.labels, Features(), temperature=rows.temperature, trained=trained
         )
-
-    def _forget(self, folder: Path) -> None:
-        mine = sorted(folder.glob(f"{self._ready.version}-*.student"))
-        for path in mine[:-KEPT]:
-            path.unlink(missing_ok=True)
 
     async def _take(self, journal: Journal, event: Event, *, newest_seq: int, rows: Rows | None = None) -> None:
         """One event of the state machine: what it leads to, in the log, on the disk, and for the relay."""
@@ -156,8 +155,8 @@ class Tutor:
             await asyncio.to_thread(current.unlink, missing_ok=True)
         self._is_tidy = True
         is_news = after.reason != before.reason and not isinstance(event, Waits)  # which comes with every label
-        if after.state != before.state or is_news:
-            await journal.labels([self._change(kept)])
+        if after.state != before.state or is_news or isinstance(event, Judged):
+            await journal.labels([self._change(kept, event)])
             log.info("student", classifier=self._ready.name, state=after.state, why=after.reason)
         released, release = after.released, after.release
         if rows is not None and release is not None and released is not None and released != before.released:
@@ -171,12 +170,16 @@ class Tutor:
             self._kept = kept
             self._file.put(kept)
 
-    def _change(self, kept: Kept) -> StudentChange:
+    def _change(self, kept: Kept, event: Event) -> StudentChange:
         standing = kept.standing
         release = standing.release
         counts = {"labels": standing.labels, "looks": standing.looks, "missing": standing.missing}
         if release is not None:
             counts |= {"audits": release.audits}
+        if isinstance(event, Judged):  # the newest, which need not be the one that answers
+            counts |= {"fitted": standing.fitted, "judged": event.judged, "agreed": event.agreed}
+            if isinstance(event.outcome, Release):
+                counts |= {"proven_percent": round(event.outcome.coverage * 100)}
         number = standing.released or standing.fitted or 0
         return StudentChange(
             id=new_id(self._clock),

@@ -1,8 +1,10 @@
 """Streams of conversations through a student, as the labeller would run it. Pure modules only: no process, no store.
 
-A stream is the chains of a data set in a seeded order. While the student is in shadow the model labels every turn; when
-it is live the model labels what the student does not answer, and the audits. Turns of audited chains never train: not
-only the audited one, since turns of one chain are alike.
+A stream is the chains of a data set in a seeded order, a look at most every few chains. While the student is in shadow
+the model labels every turn; when it is live the model labels what the student does not answer, and the audits. Which
+chains judge, when a student is trained and looked at and what a look spends are the product's own terms, imported:
+what is measured here is what ships. Of the labeller's work only the temperature is left out: it makes confidences
+honest, and hardly changes their order, by which alone thresholds are laid out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +23,6 @@ from tailrace.classify.student.guarantee import (
     Promise,
     accepts,
     grid,
-    is_worth_asking_again,
     judge,
     out_of_reach,
 )
@@ -33,13 +34,17 @@ from tailrace.classify.student.states import (
     Judged,
     Standing,
     Unreachable,
+    Waits,
     advance,
 )
+from tailrace.classify.student.terms import judges_needed, judging_share, labels_needed
 from tailrace.records import StudentState as State
+from tailrace.settings_classifiers import Classifier
 
 Ints = npt.NDArray[np.int64]
-LOOKS: Final = (240, 360, 540, 810, 1_215, 1_820)
-"""After so many chains a student is trained and judged; each half as many again."""
+AUDIT_SHARE: Final = float(Classifier.model_fields["audit_share"].default)
+_BLOCK: Final = 20
+"""Chains between two questions whether a look is worth it; the labeller asks every two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +84,23 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a stream is run. `noise`: the model errs so often, afresh each time. `swap_at`: two labels change places."""
+    """What a user sets and what befalls. `noise`: the model errs so often, afresh each time. `swap_at`: after so many
+    chains two labels change places."""
 
     target: float
-    shadow_share: float = 0.7
-    live_share: float = 0.25
+    audit_share: float = AUDIT_SHARE
     noise: float = 0.0
     swap: tuple[str, str] | None = None
     swap_at: int = 0
-    spare_errors: int = 3
-    looks: tuple[int, ...] = LOOKS
-    fit: Fit = field(default_factory=Fit)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a chain teaches. `draw`: of its place among the chains, below the share of those that judge or not."""
+
+    draw: float
+    rows: Ints
+    said: Ints
 
 
 @dataclass(slots=True)
@@ -100,6 +111,7 @@ class Told:
     calls: int = 0
     answered: int = 0
     agreed: int = 0
+    looks: int = 0
     reasons: list[tuple[int, str]] = field(default_factory=list)
     demoted_after: int | None = None  # audits of answered turns since the swap
     state: State = State.OFF
@@ -112,37 +124,34 @@ class Stream:
         self.turns, self.terms = turns, terms
         self.dice = np.random.default_rng(seed)
         self.standing = advance(Standing(), Enabled("v1"), target=terms.target)
-        self.promise = Promise(terms.target, spare_errors=terms.spare_errors)
+        self.promise = Promise(terms.target)
         self.told = Told()
         self.assigned = np.full(len(turns.gold), -1)  # the label that went out
         self.before = np.full(len(turns.gold), len(turns.labels))  # the label before, as it stood then
-        self.train: list[Ints] = []
-        self.taught: list[Ints] = []
-        self.audits: list[tuple[int, int]] = []  # of this epoch: turn, the model's label
-        self.unlabelled: list[Ints] = []  # turns of audited chains of this epoch
+        self.lessons: list[Lesson] = []
+        self.judges: list[tuple[int, int]] = []  # of this epoch: turn, the model's label
+        self.spread: list[Ints] = []  # what the model labelled of the chains that judge
         self.consistency = Consistency(0, 0)
-        self.newest: Rows | None = None
+        self.labels_at_last_look = 0
         self.live: Rows | None = None
         self.since_swap = 0
 
     def run(self) -> Told:
         """All chains, block by block."""
         order = self.dice.permutation(len(self.turns.chains))
-        begin = 0
-        marks = [look for look in self.terms.looks if look < len(order)]
-        cuts = sorted({*marks, *range(0, len(order), 40), self.terms.swap_at if self.terms.swap else 0, len(order)})
-        for end in cuts[1:]:
-            self.block([self.turns.chains[n] for n in order[begin:end]], begin)
-            begin = end
-            if end in marks:
-                self.look(end)
+        draws = self.dice.random(len(order))
+        ends = {*range(_BLOCK, len(order), _BLOCK), len(order)} | ({self.terms.swap_at} if self.terms.swap else set())
+        for begin, end in pairwise([0, *sorted(ends)]):
+            chains = [self.turns.chains[n] for n in order[begin:end]]
+            self.block(chains, draws[begin:end], is_swapped=bool(self.terms.swap) and begin >= self.terms.swap_at)
+            self.look(end)
         self.told.state = self.standing.state
         return self.told
 
-    def teacher(self, rows: Ints, begin: int) -> Ints:
+    def teacher(self, rows: Ints, *, is_swapped: bool) -> Ints:
         """A fresh draw of the model's labels."""
         said, labels = self.turns.gold[rows].copy(), self.turns.labels
-        if self.terms.swap and begin >= self.terms.swap_at:
+        if self.terms.swap and is_swapped:
             one, other = (labels.index(label) for label in self.terms.swap)
             first, second = said == one, said == other
             said[first], said[second] = other, one
@@ -150,17 +159,16 @@ class Stream:
         said[wrong] = (said[wrong] + self.dice.integers(1, len(labels), wrong.sum())) % len(labels)
         return np.asarray(said)
 
-    def block(self, chains: list[Ints], begin: int) -> None:
+    def block(self, chains: list[Ints], draws: npt.NDArray[np.float64], *, is_swapped: bool) -> None:
         """Some chains: each turn position of all of them at once, since a turn's features hold the label before it."""
-        share = self.terms.live_share if self.live is not None else self.terms.shadow_share
-        drawn = self.dice.random(len(chains)) < share
+        share = judging_share(self.terms.audit_share, in_shadow=self.live is None)
         answered = np.zeros(len(self.turns.gold), bool)
         said = np.full(len(self.turns.gold), -1)
         for position in range(max(map(len, chains))):
             rows = np.array([chain[position] for chain in chains if len(chain) > position])
             if position:
                 self.before[rows] = self.assigned[rows - 1]
-            said[rows] = self.teacher(rows, begin)
+            said[rows] = self.teacher(rows, is_swapped=is_swapped)
             self.assigned[rows] = said[rows]
             if self.live is not None:
                 self.answer(rows, answered)
@@ -170,13 +178,17 @@ class Stream:
         self.told.calls += len(every) - len(out)
         self.told.answered += len(out)
         self.told.agreed += int((self.assigned[out] == said[out]).sum())
-        for chain, is_audited in zip(chains, drawn, strict=True):
-            if is_audited:
-                self.audit(chain, said, answered, begin)
-            else:
-                kept = chain[~answered[chain]]
-                self.train.append(kept)
-                self.taught.append(said[kept])
+        for chain, draw in zip(chains, draws, strict=True):
+            if draw < self.terms.audit_share:
+                self.audit(chain, said, answered, is_swapped=is_swapped)
+            kept = chain[~answered[chain]]
+            if draw >= share:
+                self.lessons.append(Lesson(draw, kept, said[kept]))
+                continue
+            self.spread.append(kept)
+            if draw >= self.terms.audit_share:  # in shadow: what the model said anyway
+                row = int(self.dice.choice(chain))
+                self.judges.append((row, int(said[row])))
 
     def answer(self, rows: Ints, answered: npt.NDArray[np.bool_]) -> None:
         """What the live student answers of these turns, and says."""
@@ -189,46 +201,56 @@ class Stream:
                 answered[row] = True
                 self.assigned[row] = label
 
-    def audit(self, chain: Ints, said: Ints, answered: npt.NDArray[np.bool_], begin: int) -> None:
-        """One random turn of a chain."""
+    def audit(self, chain: Ints, said: Ints, answered: npt.NDArray[np.bool_], *, is_swapped: bool) -> None:
+        """The model is asked about one random turn of a chain, once more where it was before."""
         row = int(self.dice.choice(chain))
-        self.told.calls += int(answered[row])
-        if is_worth_asking_again(self.promise, self.consistency):
-            self.told.calls += 1
-            again = self.teacher(np.array([row]), begin)[0] == said[row]
-            self.consistency = Consistency(self.consistency.same + int(again), self.consistency.asked + 1)
-        self.audits.append((row, int(said[row])))
-        self.unlabelled.append(chain)
-        if answered[row] and self.live is not None:
-            self.since_swap += bool(self.terms.swap) and begin >= self.terms.swap_at
-            self.step(Audited((bool(self.assigned[row] == said[row]),)))
+        again = int(self.teacher(np.array([row]), is_swapped=is_swapped)[0])
+        self.told.calls += 1
+        self.judges.append((row, again))
+        if not answered[row]:
+            self.consistency = Consistency(self.consistency.same + int(again == said[row]), self.consistency.asked + 1)
+        elif self.live is not None:
+            self.since_swap += is_swapped
+            self.step(Audited((bool(self.assigned[row] == again),)))
             if self.standing.state is State.DEMOTED:
-                self.told.demoted_after = self.since_swap
-                self.live, self.audits, self.unlabelled = None, [], []
-                self.train, self.taught = self.train[-200:], self.taught[-200:]
+                self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Demoted: no audit of before judges again, and chains that could have judged in shadow teach no more."""
+        self.told.demoted_after = self.since_swap
+        share = judging_share(self.terms.audit_share, in_shadow=True)
+        self.lessons = [lesson for lesson in self.lessons if lesson.draw >= share]
+        self.live, self.judges, self.spread, self.labels_at_last_look = None, [], [], 0
 
     def look(self, chains: int) -> None:
-        """Trains, and judges by the audits."""
+        """Trains, and judges, if it is worth it."""
         if reason := out_of_reach(self.promise, self.consistency):
             self.step(Unreachable(reason))
             self.live = None
-        if self.standing.state is State.REFUSED or not self.audits:
+        labels = sum(len(lesson.rows) for lesson in self.lessons)
+        needed = labels_needed(self.labels_at_last_look), judges_needed(self.promise, self.standing.looks)
+        if self.standing.state is State.REFUSED:
             return
-        rows, taught = np.concatenate(self.train), np.concatenate(self.taught)
+        if labels < needed[0] or len(self.judges) < needed[1]:
+            self.step(Waits(labels, needed[0], len(self.judges), needed[1]))
+            return
+        self.labels_at_last_look = labels
+        self.told.looks += 1
+        rows = np.concatenate([lesson.rows for lesson in self.lessons])
+        taught = np.concatenate([lesson.said for lesson in self.lessons])
         y = taught[:, None] == np.arange(len(self.turns.labels))
-        weights, bias = learn(self.design(rows), y, self.terms.fit, start=self.newest)
-        self.newest = Rows(self.turns.labels, weights, bias)
+        newest = Rows(self.turns.labels, *learn(self.design(rows), y, Fit()))
         self.step(Fitted(chains, len(rows)))
-        audited = np.array([row for row, _ in self.audits])
-        labels, sure = self.scored(self.newest, audited)
+        judged = np.array([row for row, _ in self.judges])
+        answers, sure = self.scored(newest, judged)
         audits = [
             Audit(self.turns.labels[label], float(confidence), bool(label == model))
-            for label, confidence, (_, model) in zip(labels, sure, self.audits, strict=True)
+            for label, confidence, (_, model) in zip(answers, sure, self.judges, strict=True)
         ]
-        points = grid(map(float, self.scored(self.newest, np.concatenate(self.unlabelled))[1]), self.promise.step)
+        points = grid(map(float, self.scored(newest, np.concatenate(self.spread))[1]), self.promise.step)
         self.step(Judged(judge(audits, points, self.promise, self.standing.looks + 1)))
         if self.standing.state is State.LIVE and self.standing.released == chains:
-            self.live = self.newest
+            self.live = newest
 
     def step(self, event: Any) -> None:
         """One event of the state machine."""

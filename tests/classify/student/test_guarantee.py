@@ -14,7 +14,6 @@ from tailrace.classify.student.guarantee import (
     Promise,
     Release,
     grid,
-    is_worth_asking_again,
     judge,
     out_of_reach,
 )
@@ -116,6 +115,3 @@ def test_a_target_above_the_root_of_self_consistency_is_refused() -> None:
     assert "√s = 95.1%" in said
     assert out_of_reach(Promise(0.95), noisy) is None
     assert out_of_reach(Promise(0.97), Consistency(0, 0)) is None
-    assert not is_worth_asking_again(Promise(0.97), noisy)
-    assert is_worth_asking_again(Promise(0.97), Consistency(20, 20))
-    assert not is_worth_asking_again(Promise(0.97), Consistency(100, 100))

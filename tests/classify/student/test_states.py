@@ -20,7 +20,7 @@ from tailrace.records import StudentState as State
 
 RELEASE = Release(0.8, 0.6, 0.98, 0.951, 300, 0.025)
 NOT_YET = Infeasible("20 audits of at least 142", 122)
-LIVE: list[Event] = [Enabled("v1"), Waits(10, 50), Fitted(1, 60), Judged(RELEASE)]
+LIVE: list[Event] = [Enabled("v1"), Waits(10, 50, 3, 70), Fitted(1, 60), Judged(RELEASE)]
 
 
 def after(*events: Event) -> Standing:
@@ -33,7 +33,8 @@ def after(*events: Event) -> Standing:
 def test_the_way_to_live() -> None:
     assert after().state is State.OFF
     assert after(*LIVE[:1]).state is State.TRAINING
-    assert "10 of the 50" in after(*LIVE[:2]).reason
+    assert "10 of the 50 labels" in after(*LIVE[:2]).reason
+    assert "3 of the 70 turns to judge it by" in after(*LIVE[:2]).reason
     assert after(*LIVE[:3]).state is State.SHADOW
     live = after(*LIVE)
     assert (live.state, live.released, live.looks) == (State.LIVE, 1, 1)

@@ -212,10 +212,3 @@ def out_of_reach(promise: Promise, consistency: Consistency) -> str | None:
 def accepts(label: str, confidence: float, threshold: float, withheld: Collection[str]) -> bool:
     """Whether the student answers this turn alone."""
     return confidence >= threshold and label not in withheld
-
-
-def is_worth_asking_again(promise: Promise, consistency: Consistency, most: int = 2_000) -> bool:
-    """Whether the next audit should be asked twice: until the promise is out of reach, or clearly is not."""
-    if consistency.asked >= most or out_of_reach(promise, consistency):
-        return False
-    return lower(consistency.same, consistency.asked, promise.alpha / 10) < promise.target**2

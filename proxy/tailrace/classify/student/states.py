@@ -53,10 +53,12 @@ class Disabled:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """There are too few labels to train on."""
+    """There are too few labels to train on, or too few turns to judge by."""
 
     labels: int
-    needed: int
+    labels_needed: int
+    judges: int
+    judges_needed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,11 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The newest student was held against the audits of this epoch."""
+    """The newest student was held against the audits of this epoch; it said what the model did in `agreed` of them."""
 
     outcome: Release | Infeasible
+    judged: int = 0
+    agreed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,11 @@ def _enabled(standing: Standing, event: Enabled, target: float) -> Standing:
 def _waits(standing: Standing, event: Waits) -> Standing:
     if standing.state is not State.TRAINING:
         return standing
-    return replace(standing, labels=event.labels, reason=f"{event.labels} of the {event.needed} labels to train on")
+    why = (
+        f"{event.labels} of the {event.labels_needed} labels to train on, "
+        f"{event.judges} of the {event.judges_needed} turns to judge it by"
+    )
+    return replace(standing, labels=event.labels, reason=why)
 
 
 def _fitted(standing: Standing, event: Fitted) -> Standing:
