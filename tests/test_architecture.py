@@ -28,6 +28,7 @@ LAYERS: Final = [
     {"records", "ids", "errors", "clock", "bounded", "__init__"},
     {"settings", "settings_checks", "settings_schema", "settings_secrets", "settings_source", "settings_load",
      "settings_doc", "settings_examples", "settings_table", "settings_classifiers", "settings_classifier_checks",
+     "settings_template_checks", "templates",
      "collector", "logging", "metrics", "spawn", "datadir", "listen", "internal", "keys", "limits", "prices"},
     {"wire", "chains"},
     {"simulate"},

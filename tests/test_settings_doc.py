@@ -27,6 +27,7 @@ from tailrace.settings_classifiers import AppliesTo, Classifier, Context, Exampl
 from tailrace.settings_doc import as_toml, example, markdown, settings
 from tailrace.settings_load import load, public
 from tailrace.settings_table import Table, keys_of
+from tailrace.templates.file import file_of
 
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "tailrace.example.toml"
 
@@ -44,6 +45,7 @@ def test_what_the_example_comments_out_loads_too(tmp_path: Path, monkeypatch: py
     for name in ("docs/policies/one.md", "prompts/reply_intent.md", "gold/reply_intent.jsonl"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
+    (tmp_path / "templates.json").write_bytes(file_of([], {}))
     path = tmp_path / "all.toml"
     text = re.sub(r"^#(?=[\[a-z])", "", example(), flags=re.MULTILINE)
     assert 'transport = "pool"' in text

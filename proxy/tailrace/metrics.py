@@ -47,6 +47,7 @@ _retries = Counter("tailrace_retries", "Attempts that repeat one at the same tar
 _fallbacks = Counter("tailrace_fallbacks", "Calls that went on to another target.", ("alias",))
 _cache = Counter("tailrace_cache_lookups", "Answers looked for in an alias's cache.", ("alias", "outcome"))
 _copies = Counter("tailrace_shadow_copies", "Copies of calls for shadows.", ("alias", "outcome"))
+_pruned = Counter("tailrace_template_requests", "Requests to targets with templates.", ("provider", "outcome"))
 _list_failures = Counter("tailrace_model_list_failures", "Providers' lists of models that did not come.", ("provider",))
 _unlogged = Counter("tailrace_gap_calls", "Calls, or ends of answers, that the log could not keep.")
 _labels = Counter("tailrace_labels", "Labels given, by their source.", ("classifier", "source", "mode", "outcome"))
@@ -117,6 +118,11 @@ def cache_looked_up(alias: str, *, hit: bool) -> None:
 def copied(alias: str, *, sent: bool) -> None:
     """A copy of a call was sent to a shadow, or left out because too many were running."""
     _copies.labels(alias, "sent" if sent else "left_out").inc()
+
+
+def pruned(provider: str, outcome: str) -> None:
+    """A request for a target with templates was pruned, or why not; `provider` is a name of the settings."""
+    _pruned.labels(provider, outcome).inc()
 
 
 def model_list_failed(provider: str) -> None:

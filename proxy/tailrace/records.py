@@ -21,6 +21,9 @@ CACHE: Final = "cache"
 TAILRACE: Final = "tailrace"
 """The provider of an answer that Tailrace gave itself, because a label's action says so."""
 
+TEMPLATE_TAG: Final = "tailrace_template"
+"""The tag of a completion whose provider was sent its request without a template's static text: the template's id."""
+
 
 class Status(StrEnum):
     """How a completion ended, seen from the client. One word a row."""
@@ -217,6 +220,7 @@ class End:
     answer_bytes: int = 0  # of the provider's answer, all parts
     first_byte_us: int | None = None  # from the request's arrival to the provider's first body byte
     duration_us: int = 0
+    template: str | None = None  # id of the one whose static text the last attempt's provider was not sent
     overhead_us: int | None = None  # duration without the time spent waiting for the provider or the client
 
 

@@ -219,6 +219,8 @@ class Fallback(Table):
     """Calls at once per worker, instead of the provider's `max_concurrency`."""
     timeout: Timeouts | None = None
     """Clocks of this target instead of the alias's or the provider's."""
+    templates: Path | None = None
+    """A file of `tailrace export templates`: chat requests made from one are sent on without its static text."""
 
 
 class Target(Fallback):
@@ -237,6 +239,8 @@ class Shadow(Table):
     """The model's name there."""
     share: Share
     """Share of the calls that are copied, from 0 to 1."""
+    templates: Path | None = None
+    """A file of `tailrace export templates`: copies of requests made from one go without its static text."""
 
 
 class Cache(Table):

@@ -30,7 +30,10 @@ _OFF: Final = ("models.", "prices.", "classifiers.", "webhooks")
 """Tables that the example comments out."""
 _REQUIRED: Final = {
     "base_url": OPENAI_URL,
-    "targets": [{"provider": "openai", "model": "gpt-5-mini", "weight": 90}, {"provider": "sim", "model": "echo"}],
+    "targets": [
+        {"provider": "openai", "model": "gpt-5-mini", "weight": 90},
+        {"provider": "sim", "model": "echo", "templates": "templates.json"},
+    ],
     "provider": "openai",
     "model": "gpt-5-mini",
     "share": 0.05,
@@ -49,6 +52,7 @@ _UNSET: Final = {
     "ca_file": "/etc/ssl/own-ca.pem",
     "dialogues": "dialogues.jsonl",
     "max_concurrency": 64,
+    "templates": "templates.json",
     "fallback": ["openai/gpt-5"],
     "cached_input_usd_per_mtok": 0.025,
     "cache_write_usd_per_mtok": 0.25,

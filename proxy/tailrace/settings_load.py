@@ -22,6 +22,7 @@ from tailrace.settings_classifier_checks import classifier_problems, unreadable
 from tailrace.settings_schema import describe, expected, meaning, suggestion, takes_text
 from tailrace.settings_secrets import CLIENT, NO_KEY, resolve_secrets
 from tailrace.settings_source import KeyPath, Layers, from_text, read_layers
+from tailrace.settings_template_checks import template_problems
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -46,6 +47,7 @@ def load_with_text(path: Path | None, environ: Mapping[str, str]) -> tuple[Setti
         problems += _problems(exc.errors(include_url=False))
         raise _error(layers, problems) from None  # the original repeats the input, which may hold a secret
     problems += [*contradictions(settings), *classifier_problems(settings), *unreadable(settings)]
+    problems += template_problems(settings)
     if problems:
         raise _error(layers, problems)
     return settings, layers.text

@@ -15,8 +15,10 @@ from tailrace.relay.limiting import Lease
 from tailrace.relay.live import Connection, Live, Relay
 from tailrace.relay.outbound import Header
 from tailrace.relay.outgoing import prepare
+from tailrace.relay.pruning import shorten
 from tailrace.relay.routing import Plan, Route, plan, sticky_key
 from tailrace.settings import Settings
+from tailrace.templates.match import Templates
 from tailrace.wire.endpoint import EndpointWire
 from tailrace.wire.request import Request, read_request
 from tailrace.wire.told import Told, read_told
@@ -75,8 +77,14 @@ class Accepted:
             return self.fixed
         return plan(settings, self.routed or self.request.model, self.sticky)
 
-    def prepare(self, connection: Connection, model: str) -> Prepared:
-        return prepare(self, connection, model)
+    def prepare(self, connection: Connection, model: str, templates: Templates | None) -> Prepared:
+        if templates is None:
+            return prepare(self, connection, model)
+        short = shorten(self.endpoint, self.body, self.request.parsed, templates)
+        said = self
+        if short.template is not None:
+            said = replace(self, body=short.body, request=replace(self.request, parsed=short.parsed))
+        return replace(prepare(said, connection, model), pruning=short.outcome, template=short.template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class Unreadable:
     def plan(self, settings: Settings) -> Plan:  # noqa: ARG002 - the interface of what is asked
         raise self.why
 
-    def prepare(self, connection: Connection, model: str) -> Prepared:  # noqa: ARG002 - the interface of what is asked
+    def prepare(self, connection: Connection, model: str, templates: Templates | None) -> Prepared:  # noqa: ARG002 - the interface of what is asked
         raise self.why
 
 

@@ -15,9 +15,11 @@ from tailrace.relay.callers import Caller
 from tailrace.relay.limiting import Lease
 from tailrace.relay.live import Connection, Relay
 from tailrace.relay.outbound import Header
+from tailrace.relay.pruning import Pruning
 from tailrace.relay.routing import Plan
 from tailrace.relay.tap import Tap
 from tailrace.settings import Settings
+from tailrace.templates.match import Templates
 from tailrace.upstream.client import Outgoing
 from tailrace.wire.dialect import Translation
 from tailrace.wire.told import Told
@@ -43,6 +45,8 @@ class Prepared:
     stream_tap: Callable[[], Tap]
     body_tap: Callable[[], Tap]
     translation: Translation | None = None
+    pruning: Pruning | None = None  # None: the target has no templates
+    template: str | None = None  # the id of the one whose static text was left out
 
 
 class Asked(Protocol):
@@ -91,8 +95,8 @@ class Asked(Protocol):
     def plan(self, settings: Settings) -> Plan:
         """Where it goes. Raises Refused."""
 
-    def prepare(self, connection: Connection, model: str) -> Prepared:
-        """The call of a provider, for its `model`. Raises Refused."""
+    def prepare(self, connection: Connection, model: str, templates: Templates | None) -> Prepared:
+        """The call of a provider, for its `model`; pruned by the target's `templates`. Raises Refused."""
 
 
 def arrive(relay: Relay) -> Arrival:

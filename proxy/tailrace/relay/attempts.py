@@ -74,10 +74,10 @@ class Attempts:
             return None
 
     async def _open(self, route: Route, guard: Guard) -> Outcome:
-        previous, self.call = (
-            self.call,
-            ProviderCall(self._asked, self._live.connections[route.provider], route, self._course),
-        )
+        previous = self.call
+        templates = None if route.templates is None else self._live.templates[route.templates]
+        connection = self._live.connections[route.provider]
+        self.call = ProviderCall(self._asked, connection, route, self._course, templates)
         self._n += 1
         self._at_target += 1
         if previous is not None:

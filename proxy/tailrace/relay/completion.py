@@ -342,6 +342,7 @@ class _Completion:
             content_encoding=header_text(headers, b"content-encoding"),
             provider_request_id=header_text(headers, b"x-request-id") or header_text(headers, b"request-id"),
             answer_bytes=course.spool.total,
+            template=call.template if call else None,
             first_byte_us=_us(course.first_byte - arrival.begun) if course.first_byte is not None else None,
             duration_us=duration_us,
             overhead_us=_us(max(0.0, now - arrival.begun - course.waited)),

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tailrace import metrics
 from tailrace.classify.cascade import Cascade
@@ -23,6 +24,7 @@ from tailrace.relay.limiting import Limiter
 from tailrace.relay.outbound import Header
 from tailrace.relay.retry import RetryBudget
 from tailrace.settings import Settings
+from tailrace.templates.match import Templates
 from tailrace.upstream.client import Upstream
 from tailrace.wire.dialect import Dialect
 
@@ -52,6 +54,7 @@ class Live:
     budgets: Mapping[str, RetryBudget]  # by provider
     caches: Mapping[str, ResponseCache]  # by alias, of those that have one
     config_hash: str
+    templates: Mapping[Path, Templates] = field(default_factory=dict)  # by file, of the targets that have one
     cascades: tuple[Cascade, ...] = ()  # of the classifiers that stand before the call
     servings: tuple[Serving, ...] = ()  # their students
     last_labels: LastLabels = field(default_factory=LastLabels)

@@ -30,6 +30,7 @@ from tailrace.relay.routing import Plan, Route, plan, plan_to
 from tailrace.relay.tap import BodyTap
 from tailrace.relay.upload import ClientBody
 from tailrace.settings import SIMULATED, Settings
+from tailrace.templates.match import Templates
 from tailrace.upstream.client import Upload
 from tailrace.wire.splice import replace_model
 from tailrace.wire.told import Told, read_told
@@ -92,7 +93,7 @@ class Passed:
         dialect = next((dialect for begin, dialect in _DIALECT_PATHS.items() if path.startswith(begin)), None)
         return plan_to(settings, _speaker(settings, dialect) if dialect else settings.default_provider)
 
-    def prepare(self, connection: Connection, model: str) -> Prepared:
+    def prepare(self, connection: Connection, model: str, templates: Templates | None) -> Prepared:  # noqa: ARG002 - what passes through is never pruned
         body: bytes | Upload = self.body
         if self.upload is not None:
             body = self.upload

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from tailrace import metrics
 from tailrace.errors import CallError, Code, ErrorShape, ProviderFailed, ProviderTruncated
 from tailrace.relay.asked import Asked, Prepared
 from tailrace.relay.entry import Entry
@@ -19,6 +20,7 @@ from tailrace.relay.outbound import Header, client_headers, header
 from tailrace.relay.reply import Reply, is_event_stream
 from tailrace.relay.routing import Route
 from tailrace.relay.tap import BodyTap, Ending, ErrorTap, Spool, Tap
+from tailrace.templates.match import Templates
 from tailrace.upstream.client import Answer
 
 T = TypeVar("T")
@@ -50,7 +52,9 @@ class Course:
 class ProviderCall:
     """One attempt. `answer` is there after `open`; `last` and `held` after `settle`: bytes that the client is owed."""
 
-    def __init__(self, asked: Asked, connection: Connection, route: Route, course: Course) -> None:
+    def __init__(
+        self, asked: Asked, connection: Connection, route: Route, course: Course, templates: Templates | None = None
+    ) -> None:
         self.route = route
         self.begun = self.ended = course.time()
         self.answer: Answer | None = None
@@ -62,6 +66,7 @@ class ProviderCall:
         self.held = b""  # waits for END
         self._asked = asked
         self._connection = connection
+        self._templates = templates
         self._course = course
         self._prepared: Prepared | None = None
         self._tap: Tap = BodyTap()
@@ -76,9 +81,16 @@ class ProviderCall:
         """The headers of the provider's answer."""
         return self.answer.headers if self.answer else []
 
+    @property
+    def template(self) -> str | None:
+        """The id of the template whose static text the provider was not sent."""
+        return self._prepared.template if self._prepared else None
+
     async def open(self) -> None:
         """Sends the request; returns when the answer's head is there. Raises CallError."""
-        self._prepared = self._asked.prepare(self._connection, self.route.model)
+        self._prepared = self._asked.prepare(self._connection, self.route.model, self._templates)
+        if self._prepared.pruning is not None:
+            metrics.pruned(self.route.provider, self._prepared.pruning)
         calling = self._connection.upstream.call(self._prepared.outgoing, self.route.timeouts)
         self.answer = await self._course.while_waiting(calling)
 

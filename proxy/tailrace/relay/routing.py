@@ -9,10 +9,11 @@ So the order in the file does not matter, and a new weight moves only the conver
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from hashlib import blake2b
 from math import log
+from pathlib import Path
 from typing import Final
 
 from tailrace.errors import Code, Refused
@@ -42,6 +43,7 @@ class Route:
     drain: bool  # read the provider's answer to its end after the client left
     dialect: str = "openai"
     max_concurrency: int | None = None  # calls at once in this process
+    templates: Path | None = None  # by which its requests are pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +162,12 @@ def _named(settings: Settings, model: str) -> Route:
 
 def _target(settings: Settings, target: Fallback, alias: ModelAlias, *, drain: bool) -> Route:
     timeouts = target.timeout or alias.timeout
-    return _route(settings, target.provider, target.model, timeouts, target.max_concurrency, drain=drain)
+    route = _route(settings, target.provider, target.model, timeouts, target.max_concurrency, drain=drain)
+    return route if target.templates is None else replace(route, templates=target.templates)
 
 
 def _shadow(settings: Settings, shadow: Shadow) -> Route:
-    return _route(settings, shadow.provider, shadow.model)
+    return replace(_route(settings, shadow.provider, shadow.model), templates=shadow.templates)
 
 
 def _route(

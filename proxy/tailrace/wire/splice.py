@@ -22,7 +22,7 @@ _MAX_PARSED_BYTES: Final = 2**23
 _MAX_PROVEN_BYTES: Final = 2**25
 """What the proofs of several fields may parse together."""
 
-_MAX_REWRITTEN_BYTES: Final = 2**20
+MAX_REWRITTEN_BYTES: Final = 2**20
 """Proving that a body may be written anew takes up to 50 ms a MiB."""
 
 _RENAMED: Final = b'"\\u0000tailrace"'
@@ -44,7 +44,7 @@ def replace_model(body: bytes, parsed: dict[str, Any], new: str) -> bytes:
     """
     if parsed.get("model") == new:
         return body
-    place = _prove(body, "model", _MODEL)
+    place = prove(body, "model", _MODEL)
     if place is None:
         raise Refused(Code.INVALID_REQUEST, "The request body has no single top-level `model`.", status=400)
     begin, end = place.span(2)
@@ -61,10 +61,10 @@ def ask_for_usage(body: bytes, parsed: dict[str, Any]) -> bytes:
         return body[:brace] + b'"stream_options":{' + _ASK + (b"}," if parsed else b"}") + body[brace:]
     options = parsed["stream_options"]
     if options is None:
-        place = _prove(body, "stream_options", _NULL_OPTIONS)
+        place = prove(body, "stream_options", _NULL_OPTIONS)
         edit = b"{" + _ASK + b"}"
     elif isinstance(options, dict) and "include_usage" not in options:
-        place = _prove(body, "stream_options", _OBJECT_OPTIONS)
+        place = prove(body, "stream_options", _OBJECT_OPTIONS)
         edit = b"{" + _ASK + (b"," if options else b"")
     else:
         return body
@@ -92,7 +92,7 @@ def remove_fields(body: bytes, parsed: dict[str, Any], names: frozenset[str]) ->
     edited = _without(body, gone)
     if edited is not None and _says(edited, kept):
         return edited
-    if len(body) <= _MAX_REWRITTEN_BYTES and is_exact(body, whole):
+    if len(body) <= MAX_REWRITTEN_BYTES and is_exact(body, whole):
         return orjson.dumps(kept)
     listed = ", ".join(f"`{name}`" for name in gone)
     raise Refused(Code.INVALID_REQUEST, f"The request body cannot be sent on without {listed}.", status=400)
@@ -111,7 +111,7 @@ def _without(body: bytes, names: list[str]) -> bytes | None:
 
 def _cut(body: bytes, name: str) -> bytes | None:
     """`body` without the member `name`, and without the comma that told it from the next, or else from the last."""
-    place = _prove(body, name, re.compile(b"(%b)%b:%b" % (re.escape(orjson.dumps(name)), _SPACE, _SPACE)))
+    place = prove(body, name, re.compile(b"(%b)%b:%b" % (re.escape(orjson.dumps(name)), _SPACE, _SPACE)))
     end = None if place is None else _value_end(body, place.end())
     if place is None or end is None:
         return None
@@ -141,7 +141,7 @@ def _says(body: bytes, value: dict[str, Any]) -> bool:
         return False
 
 
-def _prove(body: bytes, key: str, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+def prove(body: bytes, key: str, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
     """The match of `pattern` whose group 1 is the single top-level `key`; None where none is, within the bounds."""
     tries = max(2, min(_MAX_TRIES, _MAX_PARSED_BYTES // len(body)))
     for tried, place in enumerate(_likeliest_first(pattern, body)):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import orjson
 
-from tailrace.records import Attempt, Status
+from tailrace.records import TEMPLATE_TAG, Attempt, End, Status
 from tailrace.store.codec import Codec
 from tailrace.writer.asking import Row
 from tailrace.writer.candidates import stored_pair
@@ -42,7 +42,8 @@ def completion_row(seq: int, item: Prepared, placed: Placed, linked: Linked, *, 
         None if answer.values is None else codec.pack(answer.values),
         answer.id,
     )
-    told = (column_text(start.session), column_text(start.user), _tags(start.tags), column_text(start.config))
+    tags = _tags(start.tags, item.closed.end)
+    told = (column_text(start.session), column_text(start.user), tags, column_text(start.config))
     return (
         seq, item.closed.id.bytes, start.at_us, *_outcome(item), linked.step, *links, *parts, *_usage(item), *told,
         *_more(item),
@@ -138,8 +139,10 @@ def _attempt_row(seq: int, attempt: Attempt) -> Row:
     )
 
 
-def _tags(tags: dict[str, str] | None) -> str | None:
+def _tags(tags: dict[str, str] | None, end: End | None) -> str | None:
     """Tags as JSON; NUL is escaped there, and what is too long to be a tag is left out whole."""
+    if end is not None and end.template is not None:
+        tags = {**(tags or {}), TEMPLATE_TAG: end.template}
     if not tags:
         return None
     text = orjson.dumps(tags, option=orjson.OPT_SORT_KEYS).decode()
