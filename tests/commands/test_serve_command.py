@@ -66,7 +66,11 @@ def test_a_second_one_on_its_port_is_told_and_makes_nothing(running: Proxy, tmp_
         ("203.0.113.1", "cannot listen (Cannot assign requested address): this machine has no such address; choose"),
     ],
 )
-def test_an_address_that_cannot_be_had_is_told_and_makes_nothing(host: str, what: str, tmp_path: Path) -> None:
+def test_an_address_that_cannot_be_had_is_told_and_makes_nothing(
+    host: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILRACE_KEYS__ADMIN", "env:ADMIN")
+    monkeypatch.setenv("ADMIN", "a" * 40)
     code, out, told = serve("--host", host, "--port", "0", "--data-dir", tmp_path / "data")
     assert (code, out, len(told)) == (2, "", 1)
     assert told[0].startswith(f"tailrace: {host}:0: {what}")
