@@ -20,7 +20,7 @@ import pytest
 from tailrace.classify.examples import parse_gold
 from tailrace.classify.ready import load
 from tailrace.commands.classify_values import brief_for
-from tailrace.records import Label, LabelMode, LabelSource
+from tailrace.records import Label, LabelMode, LabelSource, StudentChange
 from tailrace.settings_load import load as load_settings
 from tests.commands.filed import HOSTILE, said, user
 from tests.running import PATIENCE_S
@@ -120,6 +120,27 @@ def test_status_tells_versions_labels_failures_and_the_labeller(tailrace: Run, f
     code, text, _ = run(tailrace, "status", folder=folder)
     assert "labels: angry 2, fine 1" in text
     assert "student: none yet" in text
+
+
+def test_two_students_are_held_against_one_another(tailrace: Run, folder: Path) -> None:
+    version = run(tailrace, "status", "mood", "--json", folder=folder)[1]["version"]
+    before = {"labels": 200, "fitted": 3, "judged": 40, "agreed": 30}
+    now = {"labels": 1300, "fitted": 1, "judged": 50, "agreed": 48, "audits": 40, "proven_percent": 65}
+    told: list[tuple[str, str, dict[str, int]]] = [
+        ("before", "shadow", {"labels": 200}), ("before", "shadow", before), (version, "live", now),
+    ]  # fmt: skip
+    for n, (of, state, counts) in enumerate(told):
+        file_labels(folder, StudentChange(uuid4(), n, "mood", of, 1, state, f"reason {n}", counts=counts))
+    _, found, _ = run(tailrace, "status", "mood", "--json", folder=folder)
+    figures = ("version", "number", "labels", "judged", "agreement", "coverage")
+    assert [tuple(one[name] for name in figures) for one in found["students"]] == [
+        (version, 1, 1300, 50, 0.96, 0.65),
+        ("before", 3, 200, 40, 0.75, 0.0),
+    ]
+    _, text, _ = run(tailrace, "status", "mood", folder=folder)
+    line = f"version {version} student   1:  1,300 labels, agrees 96.0% over 50 judged turns, proven for 65% of"
+    assert line in text
+    assert "version before student   3:    200 labels, agrees 75.0% over 40 judged turns, proven for 0% of" in text
 
 
 def test_failures_are_told_by_their_kind(tailrace: Run, folder: Path) -> None:
