@@ -179,17 +179,17 @@ def new_folder(out: Path) -> Iterator[FolderFiles]:
     """
     must_not_exist(out)
     staging = out.parent / f".{out.name}.tailrace-partial"
-    with ExitStack() as stack:
-        stack.enter_context(_owned(staging))
-        try:
+    try:
+        with ExitStack() as stack:  # inside: a file that is closed writes what it still holds
+            stack.enter_context(_owned(staging))
             files = FolderFiles(staging, stack)
             yield files
             files.sync()
             must_not_exist(out)
             staging.rename(out)
             sync_folder(out.parent)
-        except OSError as exc:
-            raise WorkFailed(f"{out}: cannot be written ({exc.strerror}); free space or choose another --out") from exc
+    except OSError as exc:
+        raise WorkFailed(f"{out}: cannot be written ({exc.strerror}); free space or choose another --out") from exc
 
 
 def must_not_exist(out: Path) -> None:

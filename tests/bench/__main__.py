@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import export_stages, relay, stage, storage, writer
+from tests.bench import export_stages, exporters, relay, stage, storage, writer
 from tests.bench.result import Result
 
 PARTS: dict[str, Callable[[float], list[Result]]] = {
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[float], list[Result]]] = {
     "idle": relay.idle,
     "writer": writer.replay,
     "storage": storage.chains,
+    "exports": exporters.exports,
     "stages": export_stages.stages,
 }
 

@@ -1,7 +1,7 @@
 """Completions made for the bench: real sentences in conversations of a given length, as the journal would give them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -24,10 +24,12 @@ def sentences() -> list[str]:
     return [turn for dialogue in packaged() for turn in dialogue.turns]
 
 
-def conversations(count: int, steps: int, *, seed: int = 7) -> Iterator[list[Closed]]:
-    """Step by step over `count` conversations at once: each item is one step of all of them."""
+def conversations(
+    count: int, steps: int, *, seed: int = 7, said: Sequence[str] = (), begin_us: int = BORN_US
+) -> Iterator[list[Closed]]:
+    """Step by step over `count` conversations at once: each item is one step of all of them. `said`: of what."""
     dice = random.Random(seed)
-    said = sentences()
+    said = said or sentences()
     histories: list[list[Json]] = [[SYSTEM] for _ in range(count)]
     for step in range(1, steps + 1):
         made = []
@@ -38,13 +40,13 @@ def conversations(count: int, steps: int, *, seed: int = 7) -> Iterator[list[Clo
                 "content": f"{' '.join(dice.sample(said, 3))} ({number}:{step})",
                 "refusal": None,
             }
-            made.append(_closed(dice, number, step, count, history, answer))
+            at_us = begin_us + step * count * STEP_US + number * 1000
+            made.append(_closed(dice, at_us, step, history, answer))
             history.append({"role": "assistant", "content": answer["content"]})
         yield made
 
 
-def _closed(dice: random.Random, number: int, step: int, count: int, history: list[Json], answer: Json) -> Closed:
-    at_us = BORN_US + step * count * STEP_US + number * 1000
+def _closed(dice: random.Random, at_us: int, step: int, history: list[Json], answer: Json) -> Closed:
     id_: UUID = uuid7(at_us // 1000, dice.randbytes(10))
     request = {"model": "gpt-5-mini", "messages": history, "temperature": 0.2, "max_tokens": 500}
     prompt, completion = dice.randint(50, 4000), dice.randint(5, 300)

@@ -80,7 +80,8 @@ def test_two_runs_are_byte_identical_whatever_the_machine_hashes_and_speaks(
     recipe: Path, data_dir: Path, tmp_path: Path
 ) -> None:
     step = tmp_path / "step.toml"
-    step.write_text(recipe.read_text() + "[assemble]\nunit = 'step'\n")
+    tied = recipe.read_text().replace("[split]", "[split]\nby = ['user']")
+    step.write_text(f"{tied}[assemble]\nunit = 'step'\n[dedupe]\nnear = {{jaccard = 0.8}}\n[balance]\nby = 'model'\n")
     both = "import sys; from tailrace.cli import app; data, out, *recipes = sys.argv[1:]\n"
     both += "for n, each in enumerate(recipes):\n"
     both += "    app(['export', each, '--data-dir', data, '--out', f'{out}/{n}'], standalone_mode=False)\n"
