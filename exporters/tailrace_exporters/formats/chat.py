@@ -54,9 +54,10 @@ def shaped(row: Row, dialect: Dialect) -> tuple[dict[str, Json], Shaper]:
 
 def _message(shaper: Shaper, row: Row, dialect: Dialect, index: int, *, pictured: bool) -> dict[str, Json]:
     given = row.messages[index]
-    if type(given) is dict and len(given) == 2 and not (pictured or row.train[index]):  # as most are: words alone
+    if type(given) is dict and len(given) == 2 and not pictured:  # as most are: words alone
         role, content = given.get("role"), given.get("content")
-        if role in _AS_THEY_ARE and role in dialect.keys and content and type(content) is str:
+        fits = role in _AS_THEY_ARE and role in dialect.keys and row.train[index] <= (role == "assistant")
+        if fits and content and type(content) is str:
             return {"role": role, "content": content}
     role = shaper.role(index)
     if role not in dialect.keys:
