@@ -20,7 +20,7 @@ import pytest
 from tailrace.classify.examples import parse_gold
 from tailrace.classify.ready import load
 from tailrace.commands.classify_values import brief_for
-from tailrace.records import Label, LabelMode, LabelSource, StudentChange
+from tailrace.records import Label, Labelled, LabelMode, LabelSource, StudentChange
 from tailrace.settings_load import load as load_settings
 from tests.commands.filed import HOSTILE, said, user
 from tests.running import PATIENCE_S
@@ -153,7 +153,7 @@ def test_failures_are_told_by_their_kind(tailrace: Run, folder: Path) -> None:
     assert told["audits"] == 1
 
 
-def file_labels(folder: Path, *labels: Label) -> None:
+def file_labels(folder: Path, *labels: Labelled) -> None:
     async def work() -> None:
         async with store(folder) as (_, ingest):
             await ingest.file([], labelled=labels)
