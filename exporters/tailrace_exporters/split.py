@@ -38,7 +38,7 @@ def share(seed: int, id_: bytes, shares: Mapping[str, float]) -> str:
 
 
 class Forest:
-    """The chains of a log up to a watermark, as links between completions; about 45 bytes a completion.
+    """The chains of a log up to a watermark, as links between completions; about 30 bytes a completion.
 
     `add` every completion, those that are not selected too: they connect the others. Then `grow`, then ask.
 
@@ -226,8 +226,8 @@ def _unite(root: "array[int]", one: int, other: int) -> None:
 
 
 def _numbers(size: int) -> "array[int]":
-    """So many zeros, each with room for a `seq`."""
-    return array("Q", bytes(8 * size))
+    """So many zeros, each with room for a `seq`, up to one that was filed after the watermark."""
+    return array("I", bytes(4 * size)) if size < 1 << 31 else array("Q", bytes(8 * size))
 
 
 def _marked(marks: bytearray) -> Iterator[int]:
