@@ -77,14 +77,15 @@ def in_state(running: Proxy, state: str) -> dict[str, Any]:
 
 
 def test_from_the_first_label_to_live_and_to_demoted(tmp_path: Path) -> None:
-    items = texts(1_100, seed=1)  # of 840 chains 200 or more teach, but once in ten thousand times
-    first, second, third = items[:840], items[840:900], items[900:]
-    assert 840 * (1 - SHADOW_SHARE) - 3.9 * (840 * SHADOW_SHARE * (1 - SHADOW_SHARE)) ** 0.5 > FEWEST
+    items = texts(880, seed=1)
+    first, second, third = items[:620], items[620:680], items[680:]
+    teaching = len(first) * (1 - SHADOW_SHARE)
+    assert teaching - 3.9 * (teaching * SHADOW_SHARE) ** 0.5 > FEWEST, "fewer teach once in 20,000 times"
     gold(tmp_path / "gold.jsonl", items)
     config = CONFIG.format(gold=tmp_path / "gold.jsonl")
     with proxy(tmp_path / "p", config) as running:
-        assert "source=student" not in " ".join(ask(running, first[:600]))
-        ask(running, first[600:])
+        assert "source=student" not in " ".join(ask(running, first[:480]))
+        ask(running, first[480:])
         live = in_state(running, "live")
         assert states(running)[0] == "training"
         assert "shadow" in states(running)

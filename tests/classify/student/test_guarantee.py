@@ -83,7 +83,8 @@ def test_tests_begin_with_enough_audits_and_end_at_the_first_failure() -> None:
 def test_looks_spend_alpha_and_never_more_than_all_of_it() -> None:
     assert sum(PROMISE.alpha_at(look) for look in range(1, 10_000)) <= 0.05
     assert PROMISE.n_min(2) > PROMISE.n_min(1)
-    points, just = [Point(1.0, 0.5)], audits((PROMISE.n_min(1) - 3, 3, 0.5))
+    spare = PROMISE.spare_errors
+    points, just = [Point(1.0, 0.5)], audits((PROMISE.n_min(1) - spare, spare, 0.5))
     assert isinstance(judge(just, points, PROMISE, 1), Release)
     assert isinstance(judge(just, points, PROMISE, 2), Infeasible)
 
@@ -92,9 +93,9 @@ def test_what_is_missing_is_said() -> None:
     points = [Point(1.0, 0.5)]
     few = judge(audits((20, 0, 0.5)), points, PROMISE, 1)
     assert few == Infeasible(f"20 audits of at least {PROMISE.n_min()}", PROMISE.n_min() - 20)
-    close = judge(audits((194, 6, 0.5)), points, PROMISE, 1)
+    close = judge(audits((291, 9, 0.5)), points, PROMISE, 1)
     assert isinstance(close, Infeasible)
-    assert close.missing == (needed(0.95, 0.97, 0.025) or 0) - 200
+    assert close.missing == (needed(0.95, 0.97, 0.025) or 0) - 300
     poor = judge(audits((150, 50, 0.5)), points, PROMISE, 1)
     assert isinstance(poor, Infeasible)
     assert poor.missing is None

@@ -35,7 +35,7 @@ class Promise:
     target: float
     alpha: float = 0.05
     step: float = 0.05
-    spare_errors: int = 3
+    spare_errors: int = 5
     class_floor: float | None = None  # None: target - 0.1
     class_audits: int = 30
 

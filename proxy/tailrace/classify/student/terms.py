@@ -7,18 +7,19 @@
 The labeller goes by them, and the streams by which the promise was measured (`make test-guarantee`) do too.
 """
 
+from math import ceil
 from typing import Final
 
 from tailrace.classify.student.guarantee import Promise
 
-SHADOW_SHARE: Final = 0.7
+SHADOW_SHARE: Final = 0.6
 """Of the chains, those that judge while the student is in shadow. Proof is scarcer than lessons: with half of them it
 takes longer until the first student answers, and the model is asked that much more."""
 FEWEST: Final = 200
 """Labels to train on before it is worth a look."""
 GROWTH: Final = 1.3
 """So many times as many labels make another look: α is divided between the looks, so they must be few."""
-_FIRST: Final = 3
+_FIRST: Final = 1.7
 
 
 def labels_needed(at_last_look: int) -> int:
@@ -29,9 +30,9 @@ def labels_needed(at_last_look: int) -> int:
 def judges_needed(promise: Promise, looks: int) -> int:
     """Judged turns without which a look after `looks` others would spend its share of α in vain.
 
-    The first, and largest, share is worth more: it waits until the surest third of the judged turns could prove it.
+    The first, and largest, share is worth more: it waits until the surest three fifths of the judged turns could prove it.
     """
-    return promise.n_min(looks + 1) * (1 if looks else _FIRST)
+    return ceil(promise.n_min(looks + 1) * (1 if looks else _FIRST))
 
 
 def judging_share(audit_share: float, *, in_shadow: bool) -> float:
