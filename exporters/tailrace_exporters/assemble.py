@@ -41,11 +41,11 @@ class Conversation:
 
 def conversation(exchange: Exchange) -> Conversation | str:
     """The exchange's messages and its first choice's, or the reason why there are none to learn from."""
-    request = _exact(exchange.request, exchange.request_raw)
+    request = exact(exchange.request, exchange.request_raw)
     messages = request.get("messages") if type(request) is dict else None
     if type(messages) is not list or not messages or not all(type(message) is dict for message in messages):
         return NO_REQUEST
-    answer = _first_choice(_exact(exchange.answer, exchange.answer_raw))
+    answer = _first_choice(exact(exchange.answer, exchange.answer_raw))
     if answer is None:
         return NO_ANSWER
     return Conversation(request, [*messages, answer])
@@ -170,7 +170,7 @@ def _first_choice(answer: Json) -> dict[str, Json] | None:
     return None
 
 
-def _exact(nearest: Json, raw: bytes | None) -> Json:
+def exact(nearest: Json, raw: bytes | None) -> Json:
     """What the kept bytes say, where they are JSON; else the stored JSON (an answer's bytes may be a stream's)."""
     if raw is None:
         return nearest

@@ -1,4 +1,4 @@
-"""`tailrace export RECIPE.toml --out DIR | verify DIR | formats | preview RECIPE.toml`: words only.
+"""`tailrace export RECIPE.toml --out DIR | verify DIR | formats | preview RECIPE.toml | templates`: words only.
 
 Mounted by the entry point group `tailrace.commands`. Errors of ours pass through to `tailrace.cli`, which prints them
 and picks the exit code: 2 where the call or the recipe is wrong, 1 where the work failed or an export does not verify.
@@ -35,6 +35,7 @@ from tailrace_exporters.formats import FORMATS
 from tailrace_exporters.progress import shown
 from tailrace_exporters.recipe import Recipe, read_recipe
 from tailrace_exporters.surroundings import Surroundings
+from tailrace_exporters.templates.command import templates
 
 if TYPE_CHECKING:
     from tailrace_exporters.preview import View
@@ -57,9 +58,11 @@ app: Final = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    subcommand_metavar="RECIPE.toml --out DIR | verify DIR | formats | preview RECIPE.toml",
+    subcommand_metavar="RECIPE.toml --out DIR | verify DIR | formats | preview RECIPE.toml | templates --out FILE",
     help="Turn the log into datasets. `tailrace export run --help` has the options of an export.",
 )
+
+app.command("templates")(templates)
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.toml", readable=False, help="The recipe.")]
 

@@ -192,14 +192,42 @@ def new_folder(out: Path) -> Iterator[FolderFiles]:
         raise WorkFailed(f"{out}: cannot be written ({exc.strerror}); free space or choose another --out") from exc
 
 
+def new_file(out: Path, data: bytes) -> None:
+    """A file `out` that does not exist yet, whole or not at all.
+
+    Raises:
+        UserError: it exists, or its folder does not.
+        WorkFailed: the disk failed or is full.
+    """
+    must_not_exist(out)
+    staging = out.parent / f".{out.name}.{os.getpid()}.tailrace-partial"
+    try:
+        fd = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise UserError(f"{out}: cannot be made ({exc.strerror}); choose another --out") from exc
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        out.hardlink_to(staging)  # as a rename would, but that it replaces nothing
+    except FileExistsError:
+        must_not_exist(out)
+    except OSError as exc:
+        raise WorkFailed(f"{out}: cannot be written ({exc.strerror}); free space or choose another --out") from exc
+    finally:
+        staging.unlink()
+    sync_folder(out.parent)
+
+
 def must_not_exist(out: Path) -> None:
     """Raises:
     UserError: `out` exists, or has no name.
     """
     if not out.name:
-        raise UserError(f"{out}: --out must name a new folder")
+        raise UserError(f"{out}: --out must name a new folder, or a new file")
     if os.path.lexists(out):
-        raise UserError(f"{out}: exists already; choose a new folder with --out, or remove it first")
+        raise UserError(f"{out}: exists already; choose another --out, or remove it first")
 
 
 @contextmanager

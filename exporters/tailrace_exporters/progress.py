@@ -1,7 +1,7 @@
 """How far a long export is, on stderr: a bar on a terminal, a plain line now and then elsewhere, or nothing."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
@@ -14,13 +14,13 @@ _EVERY = 100_000
 
 
 @contextmanager
-def shown(*, quiet: bool) -> Iterator[local.Progress]:
-    """Takes phase, done and total; `quiet` shows nothing."""
+def shown(*, quiet: bool, phases: Sequence[str] = ("links", "rows")) -> Iterator[local.Progress]:
+    """Takes phase, one of `phases`, done and total; `quiet` shows nothing."""
     if quiet:
         yield lambda _phase, _done, _total: None
     elif sys.stderr.isatty():
         with _bar() as bar:
-            tasks = {phase: bar.add_task(phase, total=None) for phase in ("links", "rows")}
+            tasks = {phase: bar.add_task(phase, total=None) for phase in phases}
             yield lambda phase, done, total: bar.update(tasks[phase], completed=done, total=total)
     else:
         yield _Lines().update

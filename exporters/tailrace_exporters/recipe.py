@@ -24,6 +24,7 @@ from tailrace_exporters.recipe_tables import (
     Dedupe,
     Filter,
     Policy,
+    PrunedBy,
     Scrub,
     Select,
     Split,
@@ -48,6 +49,7 @@ class Recipe(Table):
     filter: Filter = Filter()
     relabel: Relabel | None = None
     augment: Augment = Augment()
+    templates: PrunedBy | None = None
     calls: Calls = Calls()
     prefer: Prefer = Prefer()
     scrub: Scrub | None = None

@@ -211,6 +211,15 @@ class Decontaminate(Table):
     """How many words in a row a row may not share with an item."""
 
 
+class PrunedBy(Table):
+    """By which templates rows are pruned; the table is there where it is asked for."""
+
+    file: str
+    """A file of `tailrace export templates`, beside the recipe."""
+    prune: StrictBool = True
+    """Rows go on without the static text of their template. Without it they are only counted."""
+
+
 class Balance(Table):
     """No value too often; the table is there where it is asked for."""
 

@@ -21,6 +21,7 @@ from tailrace_exporters.relabel import relabel
 from tailrace_exporters.rows import Dropped, Placed, Row, Stage
 from tailrace_exporters.scrub import scrub
 from tailrace_exporters.surroundings import Surroundings
+from tailrace_exporters.templates.stage import pruning
 
 
 class RowStage(Protocol):
@@ -64,6 +65,7 @@ BEFORE_DEDUPE: Final[Makers[RowStage]] = (
     (Stage.CHECK, check),
     (Stage.JUDGE, judge),
     (Stage.RELABEL, relabel),
+    (Stage.PRUNE, pruning),
     (Stage.PARAPHRASE, paraphrase),
     (Stage.SCRUB, scrub),
 )

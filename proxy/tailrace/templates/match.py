@@ -118,7 +118,7 @@ class _Compiled:
     def __init__(self, template: Template) -> None:
         self.template = template
         self._frames = [
-            (frame.role, len(frame.texts), [_Text(text) for text in frame.texts]) for frame in template.frames
+            (frame.role, len(frame.texts), [TextMatcher(text) for text in frame.texts]) for frame in template.frames
         ]
         self._last = _later_frame(template)
         first = template.frames[0].texts
@@ -162,11 +162,11 @@ def _later_frame(template: Template) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(name for name in last.slots if name not in before))
 
 
-def _fill(patterns: "Sequence[_Text]", texts: Sequence[str], slots: dict[str, str]) -> bool:
+def _fill(patterns: "Sequence[TextMatcher]", texts: Sequence[str], slots: dict[str, str]) -> bool:
     return all(pattern.fill(text, slots) for pattern, text in zip(patterns, texts, strict=True))
 
 
-class _Text:
+class TextMatcher:
     """One text of a template: what it begins and ends with, and in between each slot with what ends it."""
 
     __slots__ = ("_between", "_first", "_last", "_last_slot", "_least")
