@@ -126,7 +126,7 @@ def asked(template: Template, dice: random.Random) -> Asked:
     for frame in template.frames:
         parts: list[Json] = [{"type": "text", "text": ""} for _ in frame.texts]
         if template.name.startswith("look") and frame.role == "user":
-            image = {"type": "image_url", "image_url": {"url": f"{IMAGE}{dice.randint(0, 9)}", "detail": "low"}}
+            image = {"type": "image_url", "image_url": {"url": f"{IMAGE}{dice.randint(0, 999)}", "detail": "low"}}
             parts[1:1] = [image] * dice.randint(1, 2)
         blank.append({"role": frame.role, "content": parts if len(parts) > 1 else ""})
     return Asked(render(Match(template, slots), blank), template.name, slots)

@@ -22,6 +22,7 @@ README = (Path(pipeline.__file__).parent.parent / "README.md").read_text()
 RECIPES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 BESIDE = {
+    "templates.json": '{"tailrace_templates": 1, "templates": []}',
     "own-terms.toml": """
         [[terms]]
         teacher = "openai/gpt-5*"

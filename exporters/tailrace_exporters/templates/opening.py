@@ -15,26 +15,31 @@ from typing import Final
 import orjson
 
 from tailrace.records import Json
-from tailrace.templates.template import ASSISTANT, texts_of
+from tailrace.templates.template import ASSISTANT, is_text, texts_of
 
 FOLLOWERS: Final = 8
 """What follows an answer must differ so often for it to be an example."""
 _MOST_ANSWERS: Final = 8
 _MOST_LEADS: Final = 50_000
 _HASH_BYTES: Final = 8
+_ENDS_BYTES: Final = 4096
+
+Shape = tuple[tuple[str, int, bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The first messages of a request: their roles and their texts."""
+    """The first messages of a request: their roles, their texts, and a name for what they hold beside text."""
 
     roles: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
+    beside: tuple[str, ...]
+    """Empty where a message is text alone."""
 
     @property
-    def shape(self) -> tuple[tuple[str, int], ...]:
+    def shape(self) -> Shape:
         """What two openings of one template have in common whatever they say."""
-        return tuple(zip(self.roles, map(len, self.texts), strict=True))
+        return tuple(zip(self.roles, map(len, self.texts), map(bool, self.beside), strict=True))
 
     @property
     def chars(self) -> int:
@@ -75,7 +80,25 @@ def opening_of(messages: Sequence[Json], examples: frozenset[bytes]) -> Opening 
     begin = messages[:end]
     if not begin:
         return None
-    return Opening(tuple(message["role"] for message in begin), tuple(texts_of(message) for message in begin))
+    return Opening(
+        tuple(message["role"] for message in begin),
+        tuple(texts_of(message) for message in begin),
+        tuple(_beside(message) for message in begin),
+    )
+
+
+def _beside(message: Json) -> str:
+    """A name for the images and other parts of a message, from their beginnings and ends."""
+    content = message.get("content")
+    parts = [part for part in content if not is_text(part)] if isinstance(content, list) else []
+    if not parts:
+        return ""
+    try:
+        data = orjson.dumps(parts)
+    except TypeError:
+        return "?"
+    ends = data[:_ENDS_BYTES] + data[-_ENDS_BYTES:] + str(len(data)).encode()
+    return blake2b(ends, digest_size=_HASH_BYTES).hexdigest()
 
 
 def _answers(messages: Sequence[Json]) -> Iterator[int]:

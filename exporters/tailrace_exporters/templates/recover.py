@@ -12,17 +12,20 @@ from tailrace.templates.prune import prune
 from tailrace.templates.template import ASSISTANT, Frame, Pattern, Slot, Template
 from tailrace_exporters.templates.divide import Leaf, leaves
 from tailrace_exporters.templates.naming import slot_names, template_name
-from tailrace_exporters.templates.opening import Opening
+from tailrace_exporters.templates.opening import Opening, Shape
 from tailrace_exporters.templates.structure import LEAST_TEXTS
 from tailrace_exporters.templates.words import pieces, weight
 
 _LEAST_WEIGHT: Final = 4
 """Static words that make a template; fewer are a habit of speech."""
 
+_LEAST_EQUAL: Final = 3
+"""Different words that two slots must have in common, and no others, to be one."""
+
 
 def recover(openings: Sequence[Opening], known: Iterable[Template] = ()) -> list[Template]:
     """Templates that `openings` were made from, none of them `known`: those first that save the most."""
-    shapes: dict[tuple[tuple[str, int], ...], list[Opening]] = {}
+    shapes: dict[Shape, list[Opening]] = {}
     for opening in openings:
         shapes.setdefault(opening.shape, []).append(opening)
     found: dict[str, Template] = {template.id: template for template in known}
@@ -54,7 +57,7 @@ def _merged(leaf: Leaf) -> dict[str, str]:
     merged = {}
     for name in leaf.held[0]:
         words = tuple(held[name] for held in leaf.held)
-        merged[name] = first.setdefault(words, name) if len(set(words)) >= LEAST_TEXTS else name
+        merged[name] = first.setdefault(words, name) if len(set(words)) >= _LEAST_EQUAL else name
     return merged
 
 

@@ -31,7 +31,7 @@ class Sample:
         if opening.chars > MAX_OPENING_CHARS:
             return
         try:
-            content = orjson.dumps([opening.roles, opening.texts])
+            content = orjson.dumps([opening.roles, opening.texts, opening.beside])
         except TypeError:  # half a surrogate pair
             return
         lot = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")

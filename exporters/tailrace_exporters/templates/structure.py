@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_TEXTS: Final = 6
+LEAST_TEXTS: Final = 8
 """Fewer texts that share something are not told from chance."""
 _LEAST_PIECES: Final = 3
 _LEAST_WORTH: Final = 2.0
@@ -23,7 +23,10 @@ _LEAST_WORTH: Final = 2.0
 _CORE: Final = 0.95
 _MOST_TRIED: Final = 300
 _BEGIN, _END = 0, 1
-_UNBOUND: Final = 0.5
+_LEFT: Final = 0.5
+"""So many of the texts that share something must still be in no group."""
+_LEFT_ANYWHERE: Final = 0.95
+_LEAST_ANYWHERE: Final = 20
 _SIZE: Final = 2
 _MOST_PIECES: Final = 2**31
 _SEED: Final = 5
@@ -44,8 +47,12 @@ class Group:
         return self.pieces * len(self.texts)
 
 
-def groups(texts: Sequence[Sequence[str]]) -> list[Group]:
-    """Groups of `texts`, each a list of its pieces without spaces; no two have a text in common."""
+def groups(texts: Sequence[Sequence[str]], *, is_whole: bool) -> list[Group]:
+    """Groups of `texts`, each a list of its pieces without spaces; no two have a text in common.
+
+    `is_whole`: they are whole texts, not what stands in a gap of a template. Only then, and where no group at an end
+    has any of them, can texts share what stands anywhere.
+    """
     if len(texts) < LEAST_TEXTS:
         return []
     if not any(texts):
@@ -53,14 +60,16 @@ def groups(texts: Sequence[Sequence[str]]) -> list[Group]:
     runs = _Runs(texts)
     left = np.ones(len(texts), dtype=bool)
     found: list[Group] = []
-    for members in runs.candidates():
-        stay = members[left[members]]
-        if len(stay) < LEAST_TEXTS or 2 * len(stay) < len(members):
-            continue
-        pieces = runs.core(stay)
-        if pieces >= _LEAST_PIECES and pieces * pieces * len(stay) >= _LEAST_WORTH * len(texts):
-            found.append(Group(tuple(stay.tolist()), pieces))
-            left[stay] = False
+    for at_end in (True, False) if is_whole else (True,):
+        least, share = (LEAST_TEXTS, _LEFT) if at_end else (_LEAST_ANYWHERE, _LEFT_ANYWHERE)
+        for members in runs.candidates():
+            stay = members[left[members]]
+            if len(stay) < least or len(stay) < share * len(members):
+                continue
+            pieces = runs.core(stay, at_end=at_end)
+            if pieces >= _LEAST_PIECES and pieces * pieces * len(stay) >= _LEAST_WORTH * len(texts):
+                found.append(Group(tuple(stay.tolist()), pieces))
+                left[stay] = False
     return found
 
 
@@ -98,14 +107,15 @@ class _Runs:
                 at = self._starts[runs[0]]
                 yield self._text[at : at + self._counts[runs[0]]]
 
-    def core(self, members: _Ints) -> int:
-        """How many pieces of such a text nearly all of `members` have; 0 where these may stand anywhere in it."""
+    def core(self, members: _Ints, *, at_end: bool) -> int:
+        """How many pieces of such a text nearly all of `members` have; with `at_end` 0 where none of them begins or
+        ends it."""
         among = np.zeros(len(self._of_text), dtype=bool)
         among[members] = True
         counts = np.bincount(self._pair_run[among[self._pair_text]], minlength=len(self._names))
         shared = self._names[counts >= _CORE * len(members)]
         at_edge = (shared // _MOST_PIECES == _BEGIN) | (shared % _MOST_PIECES == _END)
-        if not at_edge.any() and len(members) < _UNBOUND * len(self._of_text):
+        if at_end and not at_edge.any():
             return 0
         covered = [self._covered(self._of_text[int(each)], shared) for each in members[:8]]
         return int(np.median(covered))
