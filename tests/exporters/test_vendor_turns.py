@@ -63,6 +63,8 @@ def test_neighbours_of_the_users_side_become_one_turn_by_rule() -> None:
         ({"oneOf": []}, "/oneOf", False),
         ({"enum": [1]}, "/enum", False),
         ({"items": True}, "/items", False),
+        ({"anyOf": [3]}, "/anyOf/0", False),
+        ({"properties": {"a": 3}}, "/properties/a", False),
     ],
 )
 def test_schemas_in_geminis_words(schema: Json, gemini: Json, *, omitted: bool) -> None:
@@ -126,3 +128,13 @@ def test_a_check_of_nova_rows() -> None:
     assert found("bedrock-converse", moved) == [("/messages/1/content/1", "unknown_part")]
     moved["messages"][1]["content"] = [{"text": ""}]
     assert found("bedrock-converse", moved) == [("/messages/1/content", "empty_text")]
+
+
+def test_schemas_within_schemas_have_an_end() -> None:
+    deep: Json = {"type": "string"}
+    for _ in range(40):
+        deep = {"type": "array", "items": deep}
+    tool = {"type": "function", "function": {"name": "f", "parameters": deep}}
+    reason, pointer = refused("vertex-gemini", [user("U"), said("A")], tools=[tool])
+    assert reason == "schema_unfit"
+    assert pointer.count("/items") == 33
