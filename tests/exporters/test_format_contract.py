@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.records import Json
@@ -52,6 +52,7 @@ def test_a_projected_line_passes_its_own_check_and_a_refusal_has_a_known_reason(
     assert orjson.dumps([made.messages, made.tools]) == before
 
 
+@settings(max_examples=50)
 @given(st.sampled_from(sorted(FORMATS)), rows(), st.data())
 def test_a_check_takes_anything_and_points_into_it(name: str, made: Row, data: st.DataObject) -> None:
     found = projected(FORMATS[name], made)
