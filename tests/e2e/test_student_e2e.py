@@ -77,7 +77,7 @@ def in_state(running: Proxy, state: str) -> dict[str, Any]:
 
 
 def test_from_the_first_label_to_live_and_to_demoted(tmp_path: Path) -> None:
-    items = texts(880, seed=1)
+    items = texts(980, seed=1)
     first, second, third = items[:620], items[620:680], items[680:]
     teaching = len(first) * (1 - SHADOW_SHARE)
     assert teaching - 3.9 * (teaching * SHADOW_SHARE) ** 0.5 > FEWEST, "fewer teach once in 20,000 times"

@@ -96,7 +96,7 @@ def test_what_is_missing_is_said() -> None:
     close = judge(audits((291, 9, 0.5)), points, PROMISE, 1)
     assert isinstance(close, Infeasible)
     assert close.missing == (needed(0.95, 0.97, 0.025) or 0) - 300
-    poor = judge(audits((150, 50, 0.5)), points, PROMISE, 1)
+    poor = judge(audits((225, 75, 0.5)), points, PROMISE, 1)
     assert isinstance(poor, Infeasible)
     assert poor.missing is None
     assert "better student" in poor.reason

@@ -30,7 +30,7 @@ def labels_needed(at_last_look: int) -> int:
 def judges_needed(promise: Promise, looks: int) -> int:
     """Judged turns without which a look after `looks` others would spend its share of α in vain.
 
-    The first, and largest, share is worth more: it waits until the surest part of the judged turns could prove it.
+    The first, and largest, share is worth more: it waits until the surest three fifths of the judged could prove it.
     """
     return ceil(promise.n_min(looks + 1) * (1 if looks else _FIRST))
 
