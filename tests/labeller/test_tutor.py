@@ -122,6 +122,4 @@ async def test_old_students_go_but_not_the_one_that_answers(tmp_path: Path, read
         os.utime(path, ns=(age, age))
     await step(one, log, lessons(labels_needed(FEWEST), ENOUGH))
     newest = numbered_file(tmp_path, "c", ready.version, 2)
-    assert students(tmp_path) == sorted(
-        [current_file(tmp_path, "c"), answers, newest, *others[-KEPT + 1 :]]
-    )
+    assert students(tmp_path) == sorted([current_file(tmp_path, "c"), answers, newest, *others[-KEPT + 1 :]])
