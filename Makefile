@@ -4,12 +4,13 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
                   done; echo python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
-UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+UV_LOCK    = $(BIN)/uv pip compile --universal --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q
+UV_COMPILE = $(UV_LOCK) pyproject.toml --python-version 3.11
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-faults test-guarantee test-clients check demo bench bench-student lock clean
+.PHONY: help setup run test test-faults test-guarantee test-clients test-loaders flywheel check demo bench bench-student lock clean
 
 help:            ## what can be made
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -57,6 +58,47 @@ test-clients: .venv-clients/.done      ## the official clients, Node's where it 
 	@.venv-clients/bin/python -m pytest -m "clients or not heavy" tests/clients
 	@.venv-clients/bin/python -m pytest -m heavy tests/e2e/test_large_e2e.py
 
+# PyTorch comes first and by itself: the build that pip finds here (pyproject.toml says why it is in no lock).
+TORCH := torch==2.13.0
+PIP    = bin/python -m pip install -q --disable-pip-version-check
+LOADERS := axolotl llamafactory nova
+
+.venv-loaders/.done: requirements-loaders.lock pyproject.toml
+	@echo "installing trainers and checkers into .venv-loaders (once, 2 GB)"
+	@$(PYTHON) deploy/preflight.py
+	@$(PYTHON) -m venv .venv-loaders
+	@.venv-loaders/$(PIP) $(TORCH)
+	@.venv-loaders/$(PIP) --no-deps --require-hashes -r requirements-loaders.lock
+	@.venv-loaders/$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# nova wants Python 3.12; pyenv's counts where its shim names no version.
+PYTHON312 ?= $(shell for each in $(PYTHON) python3.12 python3.13 $(HOME)/.pyenv/versions/3.1[23]*/bin/python; do \
+                         $$each -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$each && exit; \
+                     done; echo python3.12)
+
+.venv-loader-nova/.done: requirements-loader-nova.lock
+	@echo "installing nova's checker into .venv-loader-nova (once, 0.7 GB)"
+	@$(PYTHON312) -m venv .venv-loader-nova
+	@.venv-loader-nova/$(PIP) --no-deps --require-hashes -r requirements-loader-nova.lock
+	@touch $@
+
+.venv-loader-%/.done: requirements-loader-%.lock
+	@echo "installing $* into .venv-loader-$* (once, 1.5 to 3 GB)"
+	@$(PYTHON) -m venv .venv-loader-$*
+	@.venv-loader-$*/$(PIP) $(TORCH)
+	@.venv-loader-$*/$(PIP) --no-deps --require-hashes -r requirements-loader-$*.lock
+	@touch $@
+
+test-loaders: .venv-loaders/.done      ## every target's file in the loader of its trainer (8 GB once, then minutes)
+	@for each in $(LOADERS); do \
+	    $(MAKE) --no-print-directory .venv-loader-$$each/.done || echo "without $$each: its tests are skipped" >&2; \
+	done
+	@.venv-loaders/bin/python -m pytest -m loaders tests/loaders --loaders-table exporters/README.md
+
+flywheel: .venv-loaders/.done          ## a model learns from an export and answers in its teacher's place (20 minutes)
+	@.venv-loaders/bin/python -m tests.flywheel
+
 check: $(VENV)/.dev                    ## ruff and mypy
 	@$(BIN)/ruff check proxy exporters tests deploy
 	@$(BIN)/ruff format --check -q proxy exporters tests deploy
@@ -71,10 +113,15 @@ bench: $(VENV)/.dev                    ## the numbers of BENCHMARKS.md
 bench-student: $(VENV)/.dev            ## the student's figures on test splits (TAILRACE_DATA: the data)
 	@$(BIN)/python -m tests.bench.student
 
-lock: $(VENV)/.dev                     ## resolve the two lock files anew, hashes included
+lock: $(VENV)/.dev                     ## resolve the lock files anew, hashes included
 	@$(UV_COMPILE) --group build -o requirements.lock
 	@$(UV_COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 	@$(UV_COMPILE) --group clients --no-strip-extras -o requirements-clients.lock
+	@$(UV_COMPILE) --group loaders --no-strip-extras -o requirements-loaders.lock
+	@for each in axolotl llamafactory; do \
+	    $(UV_LOCK) --python-version 3.11 --group pyproject.toml:loader-$$each -o requirements-loader-$$each.lock || exit; \
+	done
+	@$(UV_LOCK) --python-version 3.12 --group pyproject.toml:loader-nova -o requirements-loader-nova.lock
 
 clean:                                 ## remove what make made; never the data folder
-	@rm -rf $(VENV) .venv-clients build dist .mypy_cache .ruff_cache .hypothesis demo-out bench-out
+	@rm -rf $(VENV) .venv-clients .venv-loader* build dist .mypy_cache .ruff_cache .hypothesis demo-out bench-out
