@@ -89,7 +89,7 @@ def learn(file: Path, out: Path, *, epochs: float, scratch: Path) -> Lesson:
 
 
 def settings(scratch: Path, epochs: float) -> SFTConfig:
-    """Chosen on the dev split."""
+    """Not tuned yet: a first guess for a model of this size."""
     return SFTConfig(
         output_dir=str(scratch / "trainer"),
         assistant_only_loss=True,

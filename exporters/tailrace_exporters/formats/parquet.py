@@ -39,6 +39,7 @@ _CONTEXT: Final = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -59,6 +60,7 @@ _CONTEXT: Final = {
     "repeated": "cr:repeated",
     "replace": "cr:replace",
     "sc": "https://schema.org/",
+    "samplingRate": "cr:samplingRate",
     "separator": "cr:separator",
     "source": "cr:source",
     "subField": "cr:subField",
@@ -119,7 +121,7 @@ def _croissant(told: Beside) -> Json:
             "@id": name,
             "name": name,
             "contentUrl": name,
-            "encodingFormat": "application/x-parquet",
+            "encodingFormat": "application/x-parquet",  # Croissant's word, not IANA's: mlcroissant reads no other
             "sha256": file.sha256,
         }
         for name, file in told.files.items()
