@@ -23,7 +23,7 @@ from tailrace.commands.reading import data_folder, reading
 from tailrace.commands.terminal import echo_json, iso_utc, one_line
 from tailrace.errors import UserError
 from tailrace.ids import uuid7
-from tailrace.keys import TOKEN_BYTES, Key, KeyKind, OnRevoke, key_json, new_token, token_hash
+from tailrace.keys import TOKEN_BYTES, Key, KeyKind, key_json, new_token, token_hash
 from tailrace.records import DEFAULT_PROJECT, Change, ChangeKind, Endpoint
 from tailrace.store import keys as stored
 
@@ -61,7 +61,6 @@ def create(
     usd_per_day: PerDay = None,
     usd_per_month: PerMonth = None,
     expires: Expires = None,
-    cut_on_revoke: Annotated[bool, typer.Option("--cut-on-revoke", help="Revoking it cuts its open streams.")] = False,
     as_json: AsJson = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -86,7 +85,6 @@ def create(
         concurrency=concurrency,
         usd_per_day=usd_per_day,
         usd_per_month=usd_per_month,
-        on_revoke=OnRevoke.CUT if cut_on_revoke else OnRevoke.FINISH,
     )
     key = _keep(config, data_dir, partial(_create, wanted, expires))
     if as_json:
